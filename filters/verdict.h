@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::filters {
+
+/// What becomes of the message. Ordered by severity.
+enum class Action : unsigned char {
+  accept,
+  tag,         ///< delivered with X-Spam-Flag: YES
+  quarantine,  ///< into quarantine, or Junk where the account has a mailbox
+  defer,       ///< 4xx: our own trouble or an incomplete verdict whose policy says so
+  reject,      ///< 5xx
+};
+std::string_view to_string(Action action);
+
+/// One observation that counts. Score is in points; evidence is a short sentence fit for a log and for a postmaster.
+struct Finding {
+  std::string name;  ///< upper case, A-Z 0-9 _, as in tests= of X-Spam-Status
+  double score = 0;
+  std::string evidence;
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+/// The reply a finding or the policy asks for, when it must be a certain one (e.g. 554 5.4.6 for a mail loop).
+struct Refusal {
+  int code = 0;          ///< 0: none
+  std::string enhanced;  ///< "5.7.1"
+  std::string text;      ///< without the id; the gateway appends it
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+struct Verdict {
+  Action action = Action::accept;
+  double score = 0;              ///< the sum of the findings' scores
+  double required = 0;           ///< tag_score in force, for X-Spam-Status
+  std::vector<Finding> findings; ///< in the order the checks ran, which is fixed
+  std::vector<std::string> incomplete;  ///< what could not be found out, "check: cause"
+  std::string reason;            ///< one line: which threshold or finding decided, and with what
+  Refusal refusal;               ///< set when action is reject or defer
+};
+
+/// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete: byte for byte
+/// the same for equal verdicts. Scores are printed with the shortest text that reads back equal.
+std::string to_json(const Verdict& verdict);
+
+}  // namespace postern::filters

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "gateway/config/config.h"
+#include "gateway/config/places.h"
+
+namespace postern::config {
+
+/// What one key alone cannot show: duplicates, pairs that need each other, order of scores, and what is set
+/// in vain. Fills in the defaults that depend on other keys.
+void check(Config& config, const Places& places, Report& report);
+
+/// Domains, accounts, aliases, catch-all and postmaster: each name once, each reference to something that
+/// exists.
+void check_accounts(Config& config, const Places& places, Report& report);
+
+}  // namespace postern::config

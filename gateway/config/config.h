@@ -1,0 +1,206 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "filters/ip.h"
+
+namespace postern::config {
+
+/// The manifest as values, defaults filled in, checked as far as one file can be checked. Paths are absolute
+/// (relative ones are taken from the manifest's folder). Names of members are the keys' names.
+
+enum class Service : std::uint8_t { mx, submission, submissions, lmtp };
+std::string_view to_string(Service service);
+
+struct StoreConfig {
+  std::filesystem::path path;
+  std::uint64_t queue_octets_max = 256ULL << 20;
+  std::uint32_t queue_transactions_max = 4096;
+  std::uint64_t memtable_octets = 32ULL << 20;
+  std::uint64_t block_cache_octets = 64ULL << 20;
+  std::uint64_t free_octets_min = 256ULL << 20;  ///< below: MAIL answers 452 4.3.1
+  friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
+};
+
+struct ControlConfig {
+  std::filesystem::path socket;
+  friend bool operator==(const ControlConfig&, const ControlConfig&) = default;
+};
+
+struct MetricsConfig {
+  std::string listen;  ///< "IP:PORT"; empty: off
+  friend bool operator==(const MetricsConfig&, const MetricsConfig&) = default;
+};
+
+struct LogConfig {
+  std::filesystem::path file;  ///< empty: standard error
+  std::string level = "info";
+  bool addresses = true;  ///< false: senders and recipients are logged as salted hashes
+  friend bool operator==(const LogConfig&, const LogConfig&) = default;
+};
+
+struct DnsConfig {
+  std::vector<std::string> resolvers;
+  std::string dnssec;  ///< validate | trust | off; empty: by resolvers
+  std::uint32_t timeout_ms = 2000;
+  friend bool operator==(const DnsConfig&, const DnsConfig&) = default;
+};
+
+struct ListenerConfig {
+  std::string address;  ///< "IP:PORT", "[IP6]:PORT", "unix:/path"
+  Service service = Service::mx;
+  bool implicit_tls = false;  ///< true by default for submissions
+  std::vector<filters::Network> proxy_protocol_from;
+  std::vector<filters::Network> xclient_from;
+  friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
+};
+
+struct CertificateConfig {
+  std::filesystem::path certificate, key;
+  friend bool operator==(const CertificateConfig&, const CertificateConfig&) = default;
+};
+
+struct TlsConfig {
+  /// The first serves clients without SNI; more by [[tls.certificates]]. Empty: a self-signed one is made in
+  /// the store folder.
+  std::vector<CertificateConfig> certificates;
+  bool enabled = true;    ///< offer STARTTLS
+  bool required = false;  ///< MAIL before STARTTLS answers 530
+  friend bool operator==(const TlsConfig&, const TlsConfig&) = default;
+};
+
+struct SmtpConfig {
+  std::string bare_line_endings = "reject";                ///< reject | normalize
+  std::vector<filters::Network> bare_line_endings_exempt;  ///< these may send them: normalised
+  std::uint32_t greeting_delay_ms = 0;  ///< wait before 220; who speaks meanwhile is an early talker
+  std::string early_talker = "note";    ///< note | reject (554 5.5.0 at connect)
+  std::vector<filters::Network> greeting_delay_exempt;
+  friend bool operator==(const SmtpConfig&, const SmtpConfig&) = default;
+};
+
+struct LimitsConfig {
+  std::uint64_t message_octets_max = 26'214'400;
+  std::uint32_t recipients_max = 1000;
+  std::uint32_t connections_max = 50'000;
+  std::uint32_t connections_per_network_max = 200;
+  std::vector<filters::Network> unlimited_from;       ///< default 127.0.0.0/8 and ::1
+  std::uint64_t body_memory_octets_max = 1ULL << 30;  ///< bodies of all sessions together
+  std::uint32_t command_octets_max = 2048;
+  std::uint32_t errors_max = 20;
+  std::uint32_t commands_max = 10'000;
+  std::uint32_t idle_commands_max = 100;
+  std::uint32_t transactions_max = 10'000;
+  std::uint32_t command_timeout_s = 300;
+  std::uint32_t data_timeout_s = 180;
+  std::uint32_t session_timeout_s = 7200;
+  std::uint32_t drain_s = 30;  ///< grace of an orderly shutdown
+  std::uint32_t handshakes_per_turn_max = 8;
+  std::uint64_t analysis_inline_octets_max = 262'144;  ///< larger messages are analysed on a worker
+  friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
+};
+
+struct BlocklistConfig {
+  std::string zone, kind;
+  std::vector<std::pair<std::string, std::string>> answers;
+  double score = 0;
+  friend bool operator==(const BlocklistConfig&, const BlocklistConfig&) = default;
+};
+
+struct DomainConfig {
+  std::string name;                 ///< lower case; U-labels are kept, A-labels matched as well
+  std::string deliver = "mailbox";  ///< mailbox (relay arrives with the outbound queue: refused until then)
+  std::string recipients = "accounts";  ///< accounts | any
+  std::string catch_all;                ///< address of an account; empty: none
+  friend bool operator==(const DomainConfig&, const DomainConfig&) = default;
+};
+
+struct AccountConfig {
+  std::string address;               ///< normal form
+  std::vector<std::string> aliases;  ///< normal form; an address of ours
+  std::uint64_t quota_octets = 0;    ///< 0: none
+  friend bool operator==(const AccountConfig&, const AccountConfig&) = default;
+};
+
+/// A local list. Entries: networks for clients; for senders and recipients an address, "@domain" (that
+/// domain), "@.domain" (below it) or "<>".
+struct LocalList {
+  std::vector<filters::Network> clients;
+  std::vector<std::string> senders, recipients;
+  bool empty() const { return clients.empty() && senders.empty() && recipients.empty(); }
+  friend bool operator==(const LocalList&, const LocalList&) = default;
+};
+
+struct FilterConfig {
+  bool enabled = true;
+  double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
+  double allow_score = -100.0, block_score = 100.0;
+  std::uint32_t received_hops_max = 100;
+  LocalList allow, block;  ///< [filter.allow], [filter.block]
+  friend bool operator==(const FilterConfig&, const FilterConfig&) = default;
+};
+
+struct Config {
+  std::filesystem::path file;  ///< the manifest
+  std::string hostname;
+  std::uint32_t cores = 0;  ///< 0: all
+  bool pin_cores = false;
+  std::uint32_t workers = 2;  ///< worker threads
+  std::string postmaster;  ///< where <Postmaster> and postmaster@ of each domain go; empty: the first account
+  std::string over_quota = "defer";  ///< defer (452 4.2.2) | refuse (552 5.2.2), at RCPT
+  StoreConfig store;
+  ControlConfig control;
+  MetricsConfig metrics;
+  LogConfig log;
+  DnsConfig dns;
+  std::vector<ListenerConfig> listeners;
+  TlsConfig tls;
+  SmtpConfig smtp;
+  LimitsConfig limits;
+  std::vector<BlocklistConfig> blocklists;
+  std::vector<DomainConfig> domains;
+  std::vector<AccountConfig> accounts;
+  FilterConfig filter;
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+/// One mistake; printed as "FILE:LINE: key: what is wrong". Line 0: the file as a whole.
+struct Problem {
+  std::filesystem::path file;
+  unsigned line = 0;
+  std::string key;  ///< "limits.recipients_max", "listener[2].address" (the third listener)
+  std::string what;
+  std::string text() const;  ///< one line; control characters of the manifest do not get through
+};
+
+struct Loaded {
+  Config config;                  ///< meaningful when there are no problems
+  std::vector<Problem> problems;  ///< all of them, not the first
+  std::vector<Problem> warnings;  ///< allowed, but the postmaster should know
+  /// Which keys the manifest set, for dump(); packed as places.h says.
+  std::vector<std::uint64_t> given;
+};
+
+/// Reads, types and checks a manifest: unknown keys, wrong types, values out of range, references to accounts
+/// and domains that do not exist, duplicates. Opens nothing but the manifest itself (at most
+/// kManifestOctetsMax).
+inline constexpr std::size_t kManifestOctetsMax = 64U << 20;
+/// More mistakes than this are counted, not listed.
+inline constexpr std::size_t kProblemsMax = 10'000;
+Loaded load(const std::filesystem::path& file);
+/// The same for a text; `file` names it in problems and is the base of relative paths.
+Loaded parse(std::string_view text, const std::filesystem::path& file);
+
+/// The effective configuration as TOML that load() takes again: every key with its documentation as a
+/// comment, and "# default" behind each value that the manifest did not set.
+std::string dump(const Loaded& loaded);
+/// The reference of all keys (name, type, default, range, meaning), for `config keys` and the README;
+/// Markdown.
+std::string reference();
+
+}  // namespace postern::config

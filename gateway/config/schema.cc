@@ -1,0 +1,396 @@
+#include "gateway/config/schema.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace postern::config {
+namespace {
+
+template <typename T>
+struct OwnerOf;
+template <typename Owner, typename Member>
+struct OwnerOf<Member Owner::*> {
+  using type = Owner;
+};
+
+/// The slot of an ordinary member.
+template <auto Member>
+Slot slot(void* section) {
+  return &(static_cast<typename OwnerOf<decltype(Member)>::type*>(section)->*Member);
+}
+
+/// [tls] certificate and key are the first of the list; [[tls.certificates]] are the others.
+template <auto Part>
+Slot first_certificate(void* section) {
+  auto& list = static_cast<TlsConfig*>(section)->certificates;
+  if (list.empty()) list.emplace_back();
+  return &(list.front().*Part);
+}
+
+constexpr std::int64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::int64_t kMaxOctets = 1LL << 50;  // a petabyte: whatever is larger is a typing error
+
+constexpr Rule range(std::int64_t min, std::int64_t max) {
+  return {.min = min, .max = max};
+}
+constexpr Rule octets(std::int64_t min) {
+  return range(min, kMaxOctets);
+}
+constexpr Rule seconds() {
+  return range(1, 86'400);
+}
+constexpr Rule scores() {
+  return range(-1000, 1000);
+}
+constexpr Rule one_of(std::span<const std::string_view> choices, std::span<const Refusal> refusals = {}) {
+  return {.choices = choices, .refusals = refusals};
+}
+constexpr Rule required(Shape shape) {
+  return {.shape = shape, .required = true};
+}
+constexpr Rule optional(Shape shape) {
+  return {.shape = shape, .may_be_empty = true};
+}
+constexpr Rule shaped(Shape shape) {
+  return {.shape = shape};
+}
+
+constexpr std::string_view kOverQuota[] = {"defer", "refuse"};
+constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
+constexpr std::string_view kDnssec[] = {"validate", "trust", "off"};
+constexpr std::string_view kServices[] = {"mx", "lmtp"};
+constexpr std::string_view kBareLineEndings[] = {"reject", "normalize"};
+constexpr std::string_view kEarlyTalker[] = {"note", "reject"};
+constexpr std::string_view kBlocklistKinds[] = {"ip", "domain", "url", "hash"};
+constexpr std::string_view kDeliver[] = {"mailbox"};
+constexpr std::string_view kRecipients[] = {"accounts", "any"};
+
+constexpr Refusal kServicesLater[] = {
+    {"submission", "\"submission\" needs AUTH, which this version does not have"},
+    {"submissions", "\"submissions\" needs AUTH, which this version does not have"}};
+constexpr Refusal kDeliverLater[] = {
+    {"relay", "relaying needs the outbound queue, which this version does not have"}};
+constexpr Refusal kRecipientsLater[] = {
+    {"file*", "lists of recipients in files are not supported in this version"}};
+constexpr Refusal kDomainKeysLater[] = {
+    {"to", "relaying needs the outbound queue, which this version does not have"}};
+
+constexpr Key kTop[] = {
+    {"hostname", slot<&Config::hostname>, required(Shape::hostname),
+     "The name of this server: in the greeting, in Received and Authentication-Results fields. It should "
+     "resolve to this "
+     "machine and back."},
+    {"cores", slot<&Config::cores>, range(0, 64), "How many cores run a reactor; 0: all of them."},
+    {"pin_cores",
+     slot<&Config::pin_cores>,
+     {},
+     "Tie each reactor to its core. For machines that do nothing else."},
+    {"workers", slot<&Config::workers>, range(1, 256),
+     "Threads for what must not hold up a reactor: analysis of large messages, reads of the store."},
+    {"postmaster", slot<&Config::postmaster>, optional(Shape::mailbox),
+     "The account that receives mail for <Postmaster> and for postmaster@ of every domain (RFC 5321 §4.5.1). "
+     "Empty: the "
+     "first account."},
+    {"over_quota", slot<&Config::over_quota>, one_of(kOverQuota),
+     "Answer at RCPT when a mailbox is full: \"defer\" (452 4.2.2, the client tries again) or \"refuse\" "
+     "(552 5.2.2)."},
+};
+
+constexpr Key kStore[] = {
+    {"path",
+     slot<&StoreConfig::path>,
+     {.shape = Shape::text},
+     "Folder of the database.",
+     "/var/lib/postern/store"},
+    {"queue_octets_max", slot<&StoreConfig::queue_octets_max>, octets(1 << 16),
+     "Octets of messages that may wait for the commit thread; beyond it MAIL answers 4xx."},
+    {"queue_transactions_max", slot<&StoreConfig::queue_transactions_max>, range(1, 1'000'000),
+     "Messages that may wait for the commit thread."},
+    {"memtable_octets", slot<&StoreConfig::memtable_octets>, octets(1 << 20),
+     "Memory for recent writes of each column family before they go to table files."},
+    {"block_cache_octets", slot<&StoreConfig::block_cache_octets>, octets(1 << 20),
+     "Memory for table blocks read."},
+    {"free_octets_min", slot<&StoreConfig::free_octets_min>, octets(0),
+     "Free space of the file system below which MAIL answers 452 4.3.1."},
+};
+
+constexpr Key kControl[] = {
+    {"socket", slot<&ControlConfig::socket>, shaped(Shape::socket_path),
+     "Unix socket of the admin API, which the command line uses.", "/run/postern/control.sock"},
+};
+
+constexpr Key kMetrics[] = {
+    {"listen", slot<&MetricsConfig::listen>, optional(Shape::endpoint),
+     "Where /metrics, /healthz and /readyz are served; there is no password, so keep it on loopback. Empty: "
+     "nowhere.",
+     "127.0.0.1:9125"},
+};
+
+constexpr Key kLog[] = {
+    {"file", slot<&LogConfig::file>, optional(Shape::text),
+     "File for the log's JSON lines, opened anew at SIGHUP. Empty: standard error."},
+    {"level", slot<&LogConfig::level>, one_of(kLevels), "The least level that is written."},
+    {"addresses",
+     slot<&LogConfig::addresses>,
+     {},
+     "Write senders and recipients as they are; false: as salted hashes."},
+};
+
+constexpr Key kDns[] = {
+    {"resolvers", slot<&DnsConfig::resolvers>, shaped(Shape::resolver),
+     "Resolvers to forward to, IP:PORT. Empty: recurse ourselves."},
+    {"dnssec",
+     slot<&DnsConfig::dnssec>,
+     {.choices = kDnssec, .may_be_empty = true},
+     "\"validate\", \"trust\" (the resolver's AD flag) or \"off\". Empty: validate when recursing, off with "
+     "resolvers."},
+    {"timeout_ms", slot<&DnsConfig::timeout_ms>, range(10, 60'000), "Milliseconds for one answer."},
+};
+
+constexpr Key kListener[] = {
+    {"address", slot<&ListenerConfig::address>, required(Shape::listener),
+     "IP:PORT, [IP6]:PORT or unix:PATH. Port 0: the kernel picks one, and the log says which."},
+    {"service", slot<&ListenerConfig::service>, one_of(kServices, kServicesLater),
+     "\"mx\": SMTP from the internet. \"lmtp\": RFC 2033, one reply per recipient."},
+    {"implicit_tls",
+     slot<&ListenerConfig::implicit_tls>,
+     {},
+     "TLS from the first octet instead of STARTTLS."},
+    {"proxy_protocol_from",
+     slot<&ListenerConfig::proxy_protocol_from>,
+     {},
+     "Networks of load balancers: they must send a PROXY header (version 1 or 2), which is believed."},
+    {"xclient_from", slot<&ListenerConfig::xclient_from>, {}, "Networks that may use XCLIENT."},
+};
+
+constexpr Key kTls[] = {
+    {"enabled", slot<&TlsConfig::enabled>, {}, "Offer STARTTLS."},
+    {"required",
+     slot<&TlsConfig::required>,
+     {},
+     "Refuse MAIL before STARTTLS with 530. RFC 3207 §4 forbids it for a public MX."},
+    {"certificate", first_certificate<&CertificateConfig::certificate>, optional(Shape::text),
+     "PEM file with the certificate and its chain. Empty: a self-signed one is made in the store folder."},
+    {"key", first_certificate<&CertificateConfig::key>, optional(Shape::text),
+     "PEM file with the private key."},
+};
+
+constexpr Key kCertificate[] = {
+    {"certificate", slot<&CertificateConfig::certificate>, required(Shape::text),
+     "PEM file with the certificate and its chain."},
+    {"key", slot<&CertificateConfig::key>, required(Shape::text), "PEM file with the private key."},
+};
+
+constexpr Key kSmtp[] = {
+    {"bare_line_endings", slot<&SmtpConfig::bare_line_endings>, one_of(kBareLineEndings),
+     "A message with a CR or LF alone: \"reject\" it (550 5.6.11) or \"normalize\" it before anything looks "
+     "at it."},
+    {"bare_line_endings_exempt",
+     slot<&SmtpConfig::bare_line_endings_exempt>,
+     {},
+     "Networks whose bare line endings are normalized whatever the line above says: printers, scanners."},
+    {"greeting_delay_ms", slot<&SmtpConfig::greeting_delay_ms>, range(0, 60'000),
+     "Milliseconds before the greeting; a client that speaks meanwhile is an early talker."},
+    {"early_talker", slot<&SmtpConfig::early_talker>, one_of(kEarlyTalker),
+     "\"note\" an early talker for the judgement, or \"reject\" it with 554."},
+    {"greeting_delay_exempt",
+     slot<&SmtpConfig::greeting_delay_exempt>,
+     {},
+     "Networks that are greeted at once."},
+};
+
+constexpr Key kLimits[] = {
+    {"message_octets_max", slot<&LimitsConfig::message_octets_max>, octets(1024),
+     "The largest message, announced by SIZE (RFC 1870)."},
+    {"recipients_max", slot<&LimitsConfig::recipients_max>, range(1, 100'000),
+     "Recipients of one message; RFC 5321 §4.5.3.1.8 asks for at least 100. Beyond it RCPT answers 452."},
+    {"connections_max", slot<&LimitsConfig::connections_max>, range(1, 10'000'000),
+     "Connections at the same time."},
+    {"connections_per_network_max", slot<&LimitsConfig::connections_per_network_max>, range(1, 10'000'000),
+     "Connections at the same time from one IPv4 address or one IPv6 /64."},
+    {"unlimited_from",
+     slot<&LimitsConfig::unlimited_from>,
+     {},
+     "Networks that the limits per client do not count.",
+     "127.0.0.0/8 ::1/128"},
+    {"body_memory_octets_max", slot<&LimitsConfig::body_memory_octets_max>, octets(1 << 16),
+     "Memory for the bodies of all sessions together; beyond it DATA answers 4xx."},
+    {"command_octets_max", slot<&LimitsConfig::command_octets_max>, range(512, 1 << 20),
+     "The longest command line with its CRLF; at least 512 (RFC 5321 §4.5.3.1.4)."},
+    {"errors_max", slot<&LimitsConfig::errors_max>, range(1, 1'000'000),
+     "Refused commands in one session before 421 and the end."},
+    {"commands_max", slot<&LimitsConfig::commands_max>, range(10, kMaxU32), "Commands in one session."},
+    {"idle_commands_max", slot<&LimitsConfig::idle_commands_max>, range(1, kMaxU32),
+     "Commands between two transactions that do nothing: NOOP, RSET, VRFY, HELP."},
+    {"transactions_max", slot<&LimitsConfig::transactions_max>, range(1, kMaxU32),
+     "Messages in one session."},
+    {"command_timeout_s", slot<&LimitsConfig::command_timeout_s>, seconds(),
+     "Seconds for the next command; RFC 5321 §4.5.3.2.7 asks for 300."},
+    {"data_timeout_s", slot<&LimitsConfig::data_timeout_s>, seconds(),
+     "Seconds between two pieces of a message."},
+    {"session_timeout_s", slot<&LimitsConfig::session_timeout_s>, range(1, 604'800),
+     "Seconds for one session."},
+    {"drain_s", slot<&LimitsConfig::drain_s>, range(0, 3600),
+     "Seconds that sessions get to end when the server is stopped."},
+    {"handshakes_per_turn_max", slot<&LimitsConfig::handshakes_per_turn_max>, range(1, 1000),
+     "TLS handshakes that one core advances before it looks after other sessions again."},
+    {"analysis_inline_octets_max", slot<&LimitsConfig::analysis_inline_octets_max>, octets(0),
+     "Larger messages are analysed on a worker thread."},
+};
+
+constexpr Key kBlocklist[] = {
+    {"zone", slot<&BlocklistConfig::zone>, required(Shape::ascii_domain), "The list's DNS zone."},
+    {"kind",
+     slot<&BlocklistConfig::kind>,
+     {.choices = kBlocklistKinds, .required = true},
+     "What is looked up: \"ip\" (the client), \"domain\", \"url\" or \"hash\"."},
+    {"answers", slot<&BlocklistConfig::answers>, shaped(Shape::answers),
+     "Answers of the list and what they mean; any other answer is unknown, never listed."},
+    {"score", slot<&BlocklistConfig::score>, scores(), "Added to the score of a listed message."},
+};
+
+constexpr Key kDomain[] = {
+    {"name", slot<&DomainConfig::name>, required(Shape::domain), "A domain that mail is accepted for."},
+    {"deliver", slot<&DomainConfig::deliver>, one_of(kDeliver, kDeliverLater),
+     "Where its mail goes: \"mailbox\", into the store."},
+    {"recipients", slot<&DomainConfig::recipients>, one_of(kRecipients, kRecipientsLater),
+     "Who receives: \"accounts\", only accounts and their aliases, or \"any\": a mailbox is made at the "
+     "first message."},
+    {"catch_all", slot<&DomainConfig::catch_all>, optional(Shape::mailbox),
+     "The account that receives what nobody else does. Empty: none."},
+};
+
+constexpr Key kAccount[] = {
+    {"address", slot<&AccountConfig::address>, required(Shape::mailbox),
+     "The mailbox; its domain is a [[domain]]."},
+    {"aliases", slot<&AccountConfig::aliases>, shaped(Shape::mailbox), "Other addresses of this mailbox."},
+    {"quota_octets", slot<&AccountConfig::quota_octets>, octets(0), "How much it may hold; 0: no bound."},
+};
+
+constexpr Key kFilter[] = {
+    {"enabled",
+     slot<&FilterConfig::enabled>,
+     {},
+     "Judge messages; false: accept what the server itself accepts."},
+    {"reject_score", slot<&FilterConfig::reject_score>, scores(), "From here on a message is refused."},
+    {"quarantine_score", slot<&FilterConfig::quarantine_score>, scores(),
+     "From here on it goes into quarantine, or into Junk where the account has a mailbox."},
+    {"tag_score", slot<&FilterConfig::tag_score>, scores(), "From here on it is marked in its header."},
+    {"allow_score", slot<&FilterConfig::allow_score>, scores(), "Added for a match in [filter.allow]."},
+    {"block_score", slot<&FilterConfig::block_score>, scores(), "Added for a match in [filter.block]."},
+    {"received_hops_max", slot<&FilterConfig::received_hops_max>, range(1, 10'000),
+     "Received fields beyond which a message is in a loop (RFC 5321 §6.3)."},
+};
+
+constexpr Key kLocalList[] = {
+    {"clients", slot<&LocalList::clients>, {}, "Networks of clients."},
+    {"senders", slot<&LocalList::senders>, shaped(Shape::sender_entry),
+     "Senders: an address, \"@domain\", \"@.domain\" (everything below it) or \"<>\"."},
+    {"recipients", slot<&LocalList::recipients>, shaped(Shape::recipient_entry),
+     "Recipients: an address, \"@domain\" or \"@.domain\" (everything below it)."},
+};
+
+/// [name]; the members lead from Config to the section's struct.
+template <auto... Members>
+constexpr Section one(std::string_view name, std::span<const Key> keys, std::string_view doc) {
+  return {.name = name,
+          .doc = doc,
+          .keys = keys,
+          .repeated = false,
+          .count = [](const Config&) -> std::size_t { return 1; },
+          .at = [](Config& config, std::size_t) -> void* { return &(config.*....*Members); },
+          .append = nullptr};
+}
+
+/// [[name]].
+template <auto List>
+constexpr Section many(std::string_view name, std::span<const Key> keys, std::string_view doc,
+                       std::span<const Refusal> later_keys = {}) {
+  return {.name = name,
+          .doc = doc,
+          .keys = keys,
+          .repeated = true,
+          .count = [](const Config& config) { return (config.*List).size(); },
+          .at = [](Config& config, std::size_t index) -> void* { return &(config.*List)[index]; },
+          .append = [](Config& config) -> void* { return &(config.*List).emplace_back(); },
+          .later_keys = later_keys};
+}
+
+/// The list in [tls] begins with the certificate of [tls] itself.
+constexpr Section kCertificates = {
+    .name = "tls.certificates",
+    .doc = "More certificates, chosen by the name the client asks for (SNI).",
+    .keys = kCertificate,
+    .repeated = true,
+    .count =
+        [](const Config& config) { return std::max<std::size_t>(config.tls.certificates.size(), 1) - 1; },
+    .at = [](Config& config, std::size_t index) -> void* { return &config.tls.certificates[index + 1]; },
+    .append = [](Config& config) -> void* {
+      if (config.tls.certificates.empty()) config.tls.certificates.emplace_back();
+      return &config.tls.certificates.emplace_back();
+    },
+};
+
+constexpr Section kSections[] = {
+    {.name = "",
+     .doc = "The server as a whole. These keys stand before the first section.",
+     .keys = kTop,
+     .repeated = false,
+     .count = [](const Config&) -> std::size_t { return 1; },
+     .at = [](Config& config, std::size_t) -> void* { return &config; },
+     .append = nullptr},
+    one<&Config::store>("store", kStore, "The database of messages and mailboxes."),
+    one<&Config::control>("control", kControl, "The control socket."),
+    one<&Config::metrics>("metrics", kMetrics, "Figures for Prometheus, and health for whoever watches."),
+    one<&Config::log>("log", kLog, "The log: one JSON object per line."),
+    one<&Config::dns>("dns", kDns, "Name resolution. Checked, but not consulted in this version."),
+    many<&Config::listeners>("listener", kListener,
+                             "Where clients connect: once per address, at least once."),
+    one<&Config::tls>("tls", kTls, "Encryption towards clients: TLS 1.2 and 1.3."),
+    kCertificates,
+    one<&Config::smtp>("smtp", kSmtp, "Habits of the SMTP server."),
+    one<&Config::limits>("limits", kLimits, "Bounds: what one client, and all of them together, may use."),
+    many<&Config::blocklists>("blocklist", kBlocklist,
+                              "A DNS blocklist. Checked, but not consulted in this version."),
+    many<&Config::domains>("domain", kDomain, "A domain of ours: once per domain.", kDomainKeysLater),
+    many<&Config::accounts>("account", kAccount, "A mailbox: once per account."),
+    one<&Config::filter>("filter", kFilter, "From the score of a message to what becomes of it."),
+    one<&Config::filter, &FilterConfig::allow>("filter.allow", kLocalList,
+                                               "Who is welcome whatever else is said."),
+    one<&Config::filter, &FilterConfig::block>("filter.block", kLocalList, "Who is not."),
+};
+
+void set_initial(const Key& key, void* object) {
+  const Slot slot = key.slot(object);
+  if (auto* const* path = std::get_if<std::filesystem::path*>(&slot)) **path = key.initial;
+  if (auto* const* text = std::get_if<std::string*>(&slot)) **text = key.initial;
+  if (auto* const* networks = std::get_if<std::vector<filters::Network>*>(&slot)) {
+    for (std::string_view rest = key.initial; !rest.empty();) {
+      const std::size_t end = std::min(rest.find(' '), rest.size());
+      if (const auto network = filters::Network::parse(rest.substr(0, end))) (*networks)->push_back(*network);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+}
+
+}  // namespace
+
+std::span<const Section> sections() {
+  return kSections;
+}
+
+void set_defaults(const Section& section, void* object) {
+  for (const Key& key : section.keys) {
+    if (!key.initial.empty()) set_initial(key, object);
+  }
+}
+
+Config with_defaults() {
+  Config config;
+  for (const Section& section : kSections) {
+    if (!section.repeated) set_defaults(section, section.at(config, 0));
+  }
+  return config;
+}
+
+}  // namespace postern::config

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/codec.h"
+#include "storage/database.h"
+#include "storage/directory.h"
+
+namespace postern::storage {
+
+/// Turns transactions and commands into one RocksDB WriteBatch. add() many transactions, or give one command;
+/// then sealed() is what to write, and publish() or roll_back() ends it and makes the object ready for the
+/// next. The commit thread's own.
+class Batch {
+ public:
+  /// `newest` is the largest message id in the store at open.
+  Batch(const Database& database, Directory& directory, MessageId newest);
+
+  /// An error concerns this transaction only and leaves the batch as it was.
+  std::expected<void, Error> add(const Transaction& transaction);
+
+  /// Commands read what earlier batches wrote, so each is a batch of its own. The count of entries changed.
+  std::expected<std::uint64_t, Error> set_flags(std::string_view mailbox, std::string_view folder,
+                                                std::uint32_t uid, std::uint32_t set, std::uint32_t clear);
+  std::expected<std::uint64_t, Error> expunge(std::string_view mailbox, std::string_view folder,
+                                              const std::vector<std::uint32_t>& uids);
+
+  bool empty() const { return writes_.Count() == 0; }
+  rocksdb::WriteBatch& sealed();
+  void publish();
+  void roll_back();
+
+ private:
+  struct Target {
+    Directory::Mailbox* mailbox;
+    Directory::Folder* folder;
+    std::uint32_t flags;
+  };
+
+  std::expected<void, Error> check(const Transaction& transaction) const;
+  std::expected<bool, Error> is_known(const MessageId& id) const;
+  std::expected<void, Error> find_targets(const Transaction& transaction);
+  void put_content(const Transaction& transaction);
+  std::expected<Target, Error> existing(std::string_view mailbox, std::string_view folder);
+  std::expected<void, Error> drop_reference(const MessageId& id,
+                                            std::unordered_map<std::string, MessageRecord>& messages);
+  void put(Table table, std::string_view key, std::string_view value);
+  void remove(Table table, std::string_view key);
+  void clear();
+
+  const Database& database_;
+  Directory& directory_;
+  rocksdb::WriteBatch writes_;
+  std::vector<MessageId> ids_;  ///< added to this batch
+  const MessageId newest_at_open_;
+  std::array<MessageId, 256> newest_of_core_{};
+  std::vector<Target> targets_;
+  std::string value_, key_;  ///< scratch
+};
+
+/// The parts of a name that can be checked without the store: a caller's mistake is Code::invalid.
+std::expected<void, Error> check_names(std::string_view mailbox, std::string_view folder);
+
+}  // namespace postern::storage

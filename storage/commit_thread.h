@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/batch.h"
+#include "storage/database.h"
+#include "storage/directory.h"
+#include "storage/health.h"
+#include "storage/store.h"
+
+namespace postern::storage {
+
+/// Changes that a caller waits for. Lives on the caller's stack until `result` is set.
+struct Command {
+  enum class Kind : std::uint8_t { set_flags, expunge };
+  Kind kind;
+  std::string_view mailbox, folder;
+  const std::vector<std::uint32_t>& uids;  ///< one, for set_flags
+  std::uint32_t set = 0, clear = 0;
+  std::promise<std::expected<std::uint64_t, Error>> result{};  ///< entries changed
+};
+
+/// The only thread that writes. While one synced write is under way the queue gathers the next group; all
+/// that is pending then goes into one WriteBatch, one write, one sync, and every member is told. The queue is
+/// bounded in transactions and octets, and a batch in octets.
+class CommitThread {
+ public:
+  /// A pause of RocksDB's shorter than this is nobody's business; a longer one makes submit() refuse.
+  static constexpr std::chrono::milliseconds kStallNotice{100};
+  /// How long a batch waits for RocksDB before its members fail as stalled. Clients wait ten minutes (RFC
+  /// 5321 §4.5.3.2.6).
+  static constexpr std::chrono::milliseconds kStallPatience{10'000};
+  static constexpr std::chrono::milliseconds kStallBackOffMin{1}, kStallBackOffMax{50};
+  /// Looks at the disk, and tries to write again after an error, once in this time.
+  static constexpr std::chrono::milliseconds kUpkeepInterval{1000};
+  static constexpr std::chrono::milliseconds kStalledUpkeepInterval{100};
+  static constexpr int kUpkeepsPerDiskCount = 10;  ///< counting our own files costs more
+
+  CommitThread(const Options& options, const Database& database, Directory& directory, MessageId newest,
+               std::shared_ptr<Health> health);
+  ~CommitThread() { stop(); }
+  CommitThread(const CommitThread&) = delete;
+  CommitThread& operator=(const CommitThread&) = delete;
+
+  bool submit(Transaction&& transaction, Completion& completion);
+  bool would_refuse() const;
+  /// Waits for the outcome; not from the commit thread itself.
+  std::expected<std::uint64_t, Error> run(Command& command);
+  /// Fills in what this thread knows.
+  void report(Statistics& statistics) const;
+  /// Commits what is queued, then ends the thread. Idempotent.
+  void stop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Item {
+    Transaction transaction;
+    Completion* completion = nullptr;
+    Command* command = nullptr;
+    std::size_t octets = 0;
+  };
+  struct Counters {
+    std::atomic<std::uint64_t> commits{0}, transactions{0}, octets{0}, failed{0}, sync_microseconds{0},
+        refused{0};
+    std::atomic<std::uint64_t> disk_octets{0}, free_octets{0};
+  };
+
+  static std::size_t octets_of(const Transaction& transaction);
+  bool full(std::size_t octets) const;
+  void enqueue(Item&& item, std::unique_lock<std::mutex>& lock);
+
+  void loop();
+  bool take();
+  std::size_t commit_from(std::size_t first);
+  void execute(Command& command);
+  std::expected<void, Error> write();
+  rocksdb::Status write_patiently();
+  void upkeep(Clock::time_point now);
+  void recover();
+  void count_disk();
+
+  const Options options_;
+  const Database& database_;
+  std::shared_ptr<Health> health_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Item> pending_;
+  bool asleep_ = false;  ///< only then does a submit() pay for a wake-up call
+  bool stopping_ = false;
+  std::atomic<std::size_t> queued_transactions_{0}, queued_octets_{0};  ///< grow under mutex_
+
+  // The thread's own.
+  Batch batch_;
+  std::vector<Item> taken_;
+  bool patience_spent_ = false;
+  int upkeeps_ = 0;
+  Clock::time_point next_upkeep_;
+
+  Counters counters_;
+  std::once_flag stopped_;
+  std::thread thread_;
+};
+
+}  // namespace postern::storage

@@ -1,0 +1,204 @@
+#include "storage/database.h"
+
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace postern::storage {
+namespace {
+
+constexpr std::size_t kSmallMemtableOctetsMin = 1U << 20;
+constexpr std::uint64_t kBlobOctetsMin =
+    1024;  // smaller values stay in the tree, where they are read with their neighbours
+constexpr std::uint64_t kBlobFileOctets = 128U << 20;
+constexpr std::uint64_t kKeyFileOctets =
+    8U << 20;  // tables of keys and blob references: small, so that collecting garbage is fine-grained
+constexpr std::size_t kEntryFolderOctets = 8;  // an entry's key up to its uid
+constexpr int kOpenFilesMax = 1024;
+constexpr int kBloomBitsPerKey = 10;
+constexpr std::size_t kInfoLogOctetsMax = 4U << 20;
+constexpr std::size_t kInfoLogsMax = 2;
+
+/// RocksDB's own threads tell us here before a write of ours runs into it.
+class Listener final : public rocksdb::EventListener {
+ public:
+  explicit Listener(std::shared_ptr<Health> health) : health_(std::move(health)) {}
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->ok()) return;
+    const Error error = error_of(*status, "background work");
+    health_->set(error.code == Code::no_space ? Trouble::no_space : Trouble::failed, error.context);
+  }
+  /// The commit thread resumes, when it sees that there is space; RocksDB's own recovery would be in its way.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status status,
+                            bool* automatic) override {
+    if (error_of(status, "").code == Code::no_space) *automatic = false;
+  }
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo&) override { health_->conditions_changed(); }
+
+ private:
+  std::shared_ptr<Health> health_;
+};
+
+/// Read-only opening must not write, not even RocksDB's own log.
+class NoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+rocksdb::DBOptions database_options(const Options& options, std::shared_ptr<Health> health) {
+  rocksdb::DBOptions result;
+  result.create_if_missing = options.create_if_missing && !options.read_only;
+  result.create_missing_column_families = result.create_if_missing;
+  result.max_background_jobs = 2;
+  result.max_total_wal_size = options.wal_octets_max;
+  result.max_open_files = kOpenFilesMax;
+  result.bytes_per_sync = 1U << 20;  // tables trickle out instead of competing with the log's sync at the end
+  result.wal_bytes_per_sync = 0;     // every write of ours syncs the log itself
+  // What was synced is always read back: each of our writes syncs before the next is appended, so only the
+  // last, which nobody was told about, can be torn. Point-in-time recovery stops exactly there. Recycled logs
+  // are off: their stale tails make a torn record and a damaged one look alike.
+  result.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  result.recycle_log_file_num = 0;
+  // One thread writes; nothing to gain from RocksDB's own ways of sharing a write.
+  result.allow_concurrent_memtable_write = false;
+  result.enable_pipelined_write = false;
+  result.enable_write_thread_adaptive_yield = false;
+  result.avoid_unnecessary_blocking_io = true;
+  result.stats_dump_period_sec = 0;
+  result.stats_persist_period_sec = 0;
+  result.keep_log_file_num = kInfoLogsMax;
+  result.max_log_file_size = kInfoLogOctetsMax;
+  result.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  if (options.read_only) result.info_log = std::make_shared<NoLog>();
+  result.listeners.push_back(std::make_shared<Listener>(std::move(health)));
+  return result;
+}
+
+rocksdb::ColumnFamilyOptions table_options(Table table, const Options& options,
+                                           const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions blocks;
+  blocks.block_cache = cache;
+  blocks.cache_index_and_filter_blocks = true;
+  blocks.pin_l0_filter_and_index_blocks_in_cache = true;
+  blocks.format_version = 5;
+  blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+
+  rocksdb::ColumnFamilyOptions result;
+  result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
+  result.compression = rocksdb::kNoCompression;
+  result.max_write_buffer_number = 4;  // a flush may lag behind by three before writing stops
+  // Where the last key went is where the next belongs, or near: message ids rise with time, uids within their
+  // folder. Starting from there saves the walk from the top of the memtable.
+  const std::size_t neighbours = table == Table::entries ? kEntryFolderOctets : 0;
+  if (table != Table::meta && table != Table::mailboxes && table != Table::folders)
+    result.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(neighbours));
+  if (table == Table::bodies || table == Table::decisions) {
+    result.write_buffer_size = options.memtable_octets;
+    result.enable_blob_files = true;
+    result.min_blob_size = kBlobOctetsMin;
+    result.blob_file_size = kBlobFileOctets;
+    result.blob_compression_type = rocksdb::kNoCompression;
+    result.enable_blob_garbage_collection = true;
+    result.blob_garbage_collection_age_cutoff = 0.5;
+    result.blob_garbage_collection_force_threshold = 0.5;
+    result.target_file_size_base = kKeyFileOctets;
+  } else {
+    result.write_buffer_size = std::max(options.memtable_octets / 4, kSmallMemtableOctetsMin);
+  }
+  return result;
+}
+
+std::expected<void, Error> check_tables(const rocksdb::DBOptions& db_options, const Options& options) {
+  const std::string path = options.path.string();
+  std::vector<std::string> names;
+  const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(db_options, path, &names);
+  if (listed.IsPathNotFound() || listed.IsNotFound()) {
+    if (db_options.create_if_missing) return {};
+    return std::unexpected(Error{.code = Code::not_found, .context = path + ": there is no store here"});
+  }
+  if (!listed.ok()) {
+    // A directory without CURRENT is an empty one to us, an I/O error to RocksDB.
+    std::error_code ignored;
+    if (!std::filesystem::exists(options.path / "CURRENT", ignored)) {
+      if (db_options.create_if_missing) return {};
+      return std::unexpected(Error{.code = Code::not_found, .context = path + ": there is no store here"});
+    }
+    return std::unexpected(error_of(listed, path + ": list column families"));
+  }
+  for (const std::string& name : names)
+    if (std::ranges::find(kTableNames, name) == kTableNames.end())
+      return std::unexpected(
+          Error{.code = Code::newer_format,
+                .context = fmt::format("{}: written by a newer version (it has a column family "
+                                       "\"{}\" that this program does not know)",
+                                       path, name)});
+  return {};
+}
+
+}  // namespace
+
+Error error_of(const rocksdb::Status& status, std::string_view doing) {
+  // RocksDB's InvalidArgument and the like are faults of ours, not the sender's: io, which is temporary.
+  Code code = Code::io;
+  if (status.IsNotFound()) code = Code::not_found;
+  if (status.IsCorruption()) code = Code::corrupt;
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::SubCode::kSpaceLimit) code = Code::no_space;
+  if (status.IsIncomplete() || status.IsBusy() || status.IsTimedOut() || status.IsTryAgain())
+    code = Code::stalled;
+  if (status.IsShutdownInProgress()) code = Code::stopping;
+  return Error{.code = code, .context = fmt::format("{}: {}", doing, status.ToString())};
+}
+
+std::expected<std::unique_ptr<Database>, Error> Database::open(const Options& options,
+                                                               std::shared_ptr<Health> health) {
+  const std::string path = options.path.string();
+  const rocksdb::DBOptions db_options = database_options(options, std::move(health));
+  auto checked = check_tables(db_options, options);
+  if (!checked) return std::unexpected(std::move(checked.error()));
+
+  const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_octets);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (std::size_t i = 0; i < kTableNames.size(); ++i)
+    descriptors.emplace_back(std::string(kTableNames[i]),
+                             table_options(static_cast<Table>(i), options, cache));
+  rocksdb::DB* db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const rocksdb::Status opened =
+      options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &db)
+                        : rocksdb::DB::Open(db_options, path, descriptors, &handles, &db);
+  if (!opened.ok()) {
+    Error error = error_of(opened, path + ": open");
+    // RocksDB's LOCK, held by a program that does not know ours.
+    if (opened.IsIOError() && opened.ToString().find("lock ") != std::string::npos) error.code = Code::locked;
+    return std::unexpected(std::move(error));
+  }
+  return std::unique_ptr<Database>(new Database(db, std::move(handles)));
+}
+
+Database::~Database() {
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) (void)db_->DestroyColumnFamilyHandle(handle);
+  (void)db_->Close();  // everything acknowledged is in the synced log: a failure here loses nothing
+}
+
+std::expected<std::string, Error> Database::get(Table where, std::string_view key,
+                                                std::string_view doing) const {
+  std::string value;
+  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), table(where), slice(key), &value);
+  if (!status.ok()) return std::unexpected(error_of(status, doing));
+  return value;
+}
+
+std::unique_ptr<rocksdb::Iterator> Database::iterate(Table where, const rocksdb::ReadOptions& options) const {
+  return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, table(where)));
+}
+
+}  // namespace postern::storage

@@ -1,0 +1,172 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/error.h"
+#include "storage/message_id.h"
+
+namespace postern::storage {
+
+/// Message flags, as IMAP will need them (RFC 3501 §2.3.2). Bits of Entry::flags.
+enum Flag : std::uint32_t { kSeen = 1, kAnswered = 2, kFlagged = 4, kDeleted = 8, kDraft = 16, kRecent = 32 };
+
+/// Where one copy of a message goes. The mailbox is made on first delivery, and so is the folder.
+struct Delivery {
+  std::string mailbox;           ///< address in normal form, at most kMailboxOctetsMax
+  std::string folder = "INBOX";  ///< UTF-8, at most kFolderOctetsMax
+  std::uint32_t flags = 0;
+};
+
+/// All that one 250 stands for; written atomically or not at all. Moved into submit() and owned by the store
+/// until the completion has been called. The stored octets are `header` followed by `body`, once for all
+/// deliveries.
+struct Transaction {
+  MessageId id;
+  std::chrono::sys_time<std::chrono::milliseconds> received_at{};
+  std::string mail_from;  ///< normal form, empty for the null reverse-path
+  std::string header;     ///< trace fields put in front
+  std::shared_ptr<const void>
+      owner;              ///< keeps `body` alive; shared because worker, reactor and store may hold it
+  std::string_view body;  ///< as received
+  std::string envelope;   ///< JSON: the envelope with its ESMTP parameters, kept for explain and relay
+  std::string record;     ///< JSON: the decision record
+  std::vector<Delivery> deliveries;  ///< at least one
+};
+
+/// Told on the commit thread, exactly once per accepted submit(). Must be quick and must not call into the
+/// store.
+class Completion {
+ public:
+  virtual ~Completion() = default;
+  /// ok: the write-ahead log that holds the transaction is synced. Otherwise nothing of it was kept.
+  virtual void done(const std::expected<void, Error>& result) noexcept = 0;
+};
+
+struct Options {
+  std::filesystem::path path;
+  bool create_if_missing = true;
+  bool read_only = false;                     ///< for verify and listing beside no server
+  std::size_t queue_transactions_max = 4096;  ///< waiting for the commit thread
+  std::size_t queue_octets_max =
+      256U << 20;  ///< likewise; a single larger transaction passes when the queue is empty
+  std::size_t batch_octets_max = 8U << 20;  ///< one WriteBatch
+  std::size_t memtable_octets = 32U << 20;  ///< per column family that holds bodies; smaller for the rest
+  std::size_t block_cache_octets = 64U << 20;
+  std::size_t wal_octets_max = 256U << 20;    ///< flush when the log grows beyond
+  std::uint64_t free_octets_min = 64U << 20;  ///< less free on the disk than this: nothing new is taken
+};
+
+struct MailboxInfo {
+  std::string address;
+  std::uint64_t messages = 0;
+  std::uint64_t octets = 0;  ///< sum of the sizes of its messages, shared bodies counted in full
+};
+struct FolderInfo {
+  std::string name;
+  std::uint32_t uid_validity = 0;
+  std::uint32_t uid_next = 1;
+  std::uint64_t messages = 0;
+  std::uint64_t octets = 0;
+};
+struct Entry {
+  std::uint32_t uid = 0;
+  MessageId id;
+  std::uint32_t flags = 0;
+  std::uint64_t octets = 0;
+  std::chrono::sys_time<std::chrono::milliseconds> received_at{};
+};
+
+/// Opened at the 250, closed once per recipient. Counts recipients, ever, over the life of the store.
+struct Ledger {
+  std::uint64_t opened = 0, delivered = 0, relayed = 0, bounced = 0, quarantined = 0, expired = 0,
+                dropped = 0;
+  std::uint64_t open() const {
+    return opened - delivered - relayed - bounced - quarantined - expired - dropped;
+  }
+};
+
+/// What verify() found. Problems are sentences that name mailbox, folder, uid or message id.
+struct VerifyReport {
+  std::uint64_t mailboxes = 0, folders = 0, entries = 0, messages = 0, octets = 0;
+  std::vector<std::string> problems;  ///< at most kProblemsMax, then one line with the count of the rest
+};
+
+/// A moment's figures for metrics and `postern status`. Any thread.
+struct Statistics {
+  std::size_t queued_transactions = 0, queued_octets = 0;
+  std::uint64_t commits = 0, committed_transactions = 0, committed_octets = 0, failed_commits = 0;
+  std::uint64_t sync_microseconds = 0;  ///< total spent in synced writes
+  std::uint64_t refused_full = 0;       ///< submit() said no
+  bool stalled = false;
+  std::uint64_t disk_octets = 0, free_octets = 0;
+  std::string trouble;  ///< why nothing is taken now: one sentence part, empty when all is well
+};
+
+/// One RocksDB, its column families and its commit thread. All members may be called from any thread.
+/// submit(), usage(), ledger(), statistics() never wait for the disk; everything else may, and belongs on a
+/// worker or the command line.
+class Store {
+ public:
+  static constexpr std::size_t kMailboxOctetsMax = 320;  ///< RFC 5321 §4.5.3.1: 64 + @ + 255
+  static constexpr std::size_t kFolderOctetsMax = 1000;
+  static constexpr std::size_t kProblemsMax = 1000;
+
+  static std::expected<std::unique_ptr<Store>, Error> open(const Options& options);
+  ~Store();  ///< close()
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// Hands the transaction to the commit thread, which calls `completion` when it is durable or has failed.
+  /// False: the queue is full, a stall lasts, or close() has begun; nothing was taken, `completion` will not
+  /// be called, the client gets 452.
+  [[nodiscard]] bool submit(Transaction&& transaction, Completion& completion);
+  /// Whether a submit() now would be refused; asked at MAIL, so that a body is not carried in vain.
+  bool would_refuse() const;
+
+  /// Octets and messages of a mailbox now, committed ones only; zero when it does not exist. From memory.
+  MailboxInfo usage(std::string_view mailbox) const;
+
+  std::expected<std::vector<MailboxInfo>, Error> mailboxes() const;
+  std::expected<std::vector<FolderInfo>, Error> folders(std::string_view mailbox) const;
+  /// Entries with uid > after, ascending, at most `count`.
+  std::expected<std::vector<Entry>, Error> entries(std::string_view mailbox, std::string_view folder,
+                                                   std::uint32_t after = 0, std::size_t count = 1000) const;
+  /// The stored octets, header and body.
+  std::expected<std::string, Error> message(const MessageId& id) const;
+  /// The JSON stored with the transaction.
+  std::expected<std::string, Error> envelope(const MessageId& id) const;
+  std::expected<std::string, Error> record(const MessageId& id) const;
+
+  /// Through the commit thread, synced before they return.
+  std::expected<void, Error> set_flags(std::string_view mailbox, std::string_view folder, std::uint32_t uid,
+                                       std::uint32_t set, std::uint32_t clear);
+  /// Removes entries; bodies that no entry refers to any more go with them.
+  std::expected<std::uint64_t, Error> expunge(std::string_view mailbox, std::string_view folder,
+                                              const std::vector<std::uint32_t>& uids);
+
+  Ledger ledger() const;
+  Statistics statistics() const;
+
+  /// Checks every reference both ways: entry → message → body, reference counts, folder and mailbox sums,
+  /// ledger.
+  std::expected<VerifyReport, Error> verify() const;
+  /// Asks RocksDB to write what is in memory (before a backup).
+  std::expected<void, Error> flush();
+  /// Commits what is queued, stops the commit thread, closes RocksDB. Idempotent.
+  void close();
+
+ private:
+  class Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace postern::storage
