@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "filters/ip.h"
@@ -16,17 +17,18 @@ struct TlsFacts {
   bool active() const { return !version.empty(); }
 };
 
-/// Who says what about a message before its first octet: the client and MAIL/RCPT. A plain value: no socket, no clock.
-/// Addresses are in normal form: local part unquoted where it may be, domain in lower case, no angle brackets.
+/// Who says what about a message before its first octet: the client and MAIL/RCPT. A plain value: no socket,
+/// no clock. Addresses are in normal form: local part unquoted where it may be, domain in lower case, no
+/// angle brackets.
 struct Envelope {
-  std::string id;                ///< the transaction's id as quoted in our 250
-  std::string receiving_host;    ///< our name (manifest `hostname`)
-  Ip client_ip;                  ///< after PROXY/XCLIENT; empty on a Unix socket
-  std::string client_name;       ///< verified reverse name, or empty
-  std::string helo;              ///< argument of EHLO/HELO/LHLO as sent
-  std::string protocol;          ///< RFC 3848 with keyword: SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, UTF8SMTPS …
+  std::string id;              ///< the transaction's id as quoted in our 250
+  std::string receiving_host;  ///< our name (manifest `hostname`)
+  Ip client_ip;                ///< after PROXY/XCLIENT; empty on a Unix socket
+  std::string client_name;     ///< verified reverse name, or empty
+  std::string helo;            ///< argument of EHLO/HELO/LHLO as sent
+  std::string protocol;        ///< RFC 3848 with keyword: SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, UTF8SMTPS …
   TlsFacts tls;
-  std::string mail_from;         ///< empty: null reverse-path
+  std::string mail_from;  ///< empty: null reverse-path
   std::vector<std::string> recipients;
   bool smtputf8 = false;         ///< SMTPUTF8 was given at MAIL (RFC 6531 §3.4)
   bool early_talker = false;     ///< spoke before our greeting

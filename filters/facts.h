@@ -10,7 +10,8 @@
 
 namespace postern::filters {
 
-/// What a filter may want to know of the world. More kinds come with the filters that need them; the mechanism stays.
+/// What a filter may want to know of the world. More kinds come with the filters that need them; the
+/// mechanism stays.
 enum class QuestionKind : std::uint8_t {
   client_list,     ///< which local list holds this address; name: IP text
   sender_list,     ///< which local list holds this sender; name: address ("" is the null reverse-path)
@@ -23,7 +24,8 @@ enum class QuestionKind : std::uint8_t {
 };
 std::string_view to_string(QuestionKind kind);
 
-/// One question, by value. Ordered, so that every walk over facts has one order whatever order the answers came in.
+/// One question, by value. Ordered, so that every walk over facts has one order whatever order the answers
+/// came in.
 struct Question {
   QuestionKind kind{};
   std::string name;
@@ -38,16 +40,17 @@ struct Answer {
   AnswerStatus status = AnswerStatus::no_data;
   std::vector<std::string> records;  ///< in the order the source gave; meaning depends on the kind
   std::chrono::seconds ttl{0};
-  bool secure = false;               ///< DNSSEC-validated
+  bool secure = false;  ///< DNSSEC-validated
   std::chrono::microseconds took{0};
   std::chrono::sys_time<std::chrono::milliseconds> asked_at{};
   /// Nothing was found out: the filter concludes temperror/unavailable, never "not listed".
   bool failed() const { return status >= AnswerStatus::servfail; }
 };
 
-/// What is known of the world for one message, and what somebody still wants to know. Not thread-safe; one message's.
-/// A filter calls ask(); a null result means the question is noted and the filter is pending. The gateway answers all of
-/// questions() in parallel, then judges again. Bounded: beyond kQuestionsMax a new question is answered `refused`.
+/// What is known of the world for one message, and what somebody still wants to know. Not thread-safe; one
+/// message's. A filter calls ask(); a null result means the question is noted and the filter is pending. The
+/// gateway answers all of questions() in parallel, then judges again. Bounded: beyond kQuestionsMax a new
+/// question is answered `refused`.
 class Facts {
  public:
   static constexpr std::size_t kQuestionsMax = 1024;

@@ -16,7 +16,8 @@ enum class Action : unsigned char {
 };
 std::string_view to_string(Action action);
 
-/// One observation that counts. Score is in points; evidence is a short sentence fit for a log and for a postmaster.
+/// One observation that counts. Score is in points; evidence is a short sentence fit for a log and for a
+/// postmaster.
 struct Finding {
   std::string name;  ///< upper case, A-Z 0-9 _, as in tests= of X-Spam-Status
   double score = 0;
@@ -24,7 +25,15 @@ struct Finding {
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
-/// The reply a finding or the policy asks for, when it must be a certain one (e.g. 554 5.4.6 for a mail loop).
+/// What the checks have to say, in the order they ran, which is fixed. Checks add to it; decide() makes a
+/// Verdict of it.
+struct Findings {
+  std::vector<Finding> found;
+  std::vector<std::string> incomplete;  ///< what could not be found out, "check: cause"
+};
+
+/// The reply a finding or the policy asks for, when it must be a certain one (e.g. 554 5.4.6 for a mail
+/// loop).
 struct Refusal {
   int code = 0;          ///< 0: none
   std::string enhanced;  ///< "5.7.1"
@@ -34,16 +43,17 @@ struct Refusal {
 
 struct Verdict {
   Action action = Action::accept;
-  double score = 0;              ///< the sum of the findings' scores
-  double required = 0;           ///< tag_score in force, for X-Spam-Status
-  std::vector<Finding> findings; ///< in the order the checks ran, which is fixed
+  double score = 0;               ///< the sum of the findings' scores, rounded to a millionth of a point
+  double required = 0;            ///< tag_score in force, for X-Spam-Status
+  std::vector<Finding> findings;  ///< in the order the checks ran, which is fixed
   std::vector<std::string> incomplete;  ///< what could not be found out, "check: cause"
-  std::string reason;            ///< one line: which threshold or finding decided, and with what
-  Refusal refusal;               ///< set when action is reject or defer
+  std::string reason;                   ///< one line: which threshold or finding decided, and with what
+  Refusal refusal;                      ///< set when action is reject or defer
 };
 
-/// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete: byte for byte
-/// the same for equal verdicts. Scores are printed with the shortest text that reads back equal.
+/// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete:
+/// byte for byte the same for equal verdicts. Scores are printed with the shortest text that reads back
+/// equal; octets that are no UTF-8 become U+FFFD.
 std::string to_json(const Verdict& verdict);
 
 }  // namespace postern::filters

@@ -1,0 +1,14 @@
+#include "filters/envelope.h"
+
+namespace postern::filters {
+
+std::string_view domain_of(std::string_view address) {
+  const std::size_t at = address.rfind('@');
+  return at == std::string_view::npos ? std::string_view() : address.substr(at + 1);
+}
+
+std::string_view local_part_of(std::string_view address) {
+  return address.substr(0, address.rfind('@'));
+}
+
+}  // namespace postern::filters
