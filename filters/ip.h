@@ -9,8 +9,9 @@
 
 namespace postern::filters {
 
-/// An IPv4 or IPv6 address as a value. IPv4-mapped IPv6 (::ffff:a.b.c.d) is folded to IPv4 by every maker, so that a
-/// client looks the same on a dual-stack listener and in a network list. 17 octets, trivially copyable.
+/// An IPv4 or IPv6 address as a value. IPv4-mapped IPv6 (::ffff:a.b.c.d) is folded to IPv4 by every maker, so
+/// that a client looks the same on a dual-stack listener and in a network list. 17 octets, trivially
+/// copyable.
 class Ip {
  public:
   enum class Family : std::uint8_t { none, v4, v6 };
@@ -18,7 +19,8 @@ class Ip {
   constexpr Ip() = default;
   static Ip v4(std::array<std::uint8_t, 4> octets);
   static Ip v6(const std::array<std::uint8_t, 16>& octets);
-  /// Dotted quad (four decimal parts, no leading zeros) or RFC 4291 §2.2 text; no brackets, no zone, no prefix.
+  /// Dotted quad (four decimal parts, no leading zeros) or RFC 4291 §2.2 text; no brackets, no zone, no
+  /// prefix.
   static std::optional<Ip> parse(std::string_view text);
 
   Family family() const { return family_; }
@@ -32,7 +34,8 @@ class Ip {
   std::string text() const;
   /// RFC 5321 §4.1.3 address literal with brackets: [192.0.2.1], [IPv6:2001:db8::1].
   std::string literal() const;
-  /// The same address with everything after the first `bits` cleared; bits above the family's width change nothing.
+  /// The same address with everything after the first `bits` cleared; bits above the family's width change
+  /// nothing.
   Ip masked(unsigned bits) const;
 
   friend auto operator<=>(const Ip&, const Ip&) = default;

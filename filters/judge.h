@@ -6,19 +6,19 @@
 #include "filters/facts.h"
 #include "filters/message/analysis.h"
 #include "filters/policy/policy.h"
+#include "filters/stage.h"
 #include "filters/verdict.h"
 
 namespace postern::filters {
-
-/// Which part of the conversation is judged. Connect, mail and rcpt look at the envelope alone, so `analysis` is null.
-enum class Stage : unsigned char { connect, mail, rcpt, data };
 
 struct Judgement {
   std::optional<Verdict> verdict;  ///< none: facts.questions() is not empty; answer them and judge again
 };
 
-/// The one entry point. Pure: equal envelope, analysis, facts and policy give the same verdict byte for byte, whatever order
-/// the answers came in. At rcpt the last of envelope.recipients is the one judged.
-Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts, const Policy& policy);
+/// The one entry point. Pure: equal envelope, analysis, facts and policy give the same verdict byte for byte,
+/// whatever order the answers came in. Connect, mail and rcpt look at the envelope alone: `analysis` is null
+/// there, and not null at data. At rcpt the last of envelope.recipients is the one judged.
+Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
+                const Policy& policy);
 
 }  // namespace postern::filters

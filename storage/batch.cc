@@ -84,14 +84,18 @@ std::expected<void, Error> Batch::find_targets(const Transaction& transaction) {
   targets_.clear();
   const std::uint64_t now = to_ms(transaction.received_at);
   for (const Delivery& delivery : transaction.deliveries) {
-    Directory::Mailbox& mailbox = directory_.mailbox(delivery.mailbox);
-    auto folder = directory_.folder(database_, mailbox, folder_name(delivery.folder), now, /*create=*/true);
+    Directory::Mailbox* mailbox = directory_.mailbox(delivery.mailbox);
+    if (mailbox == nullptr)
+      return std::unexpected(
+          Error{.code = Code::no_space,
+                .context = fmt::format("mailbox \"{}\": no mailbox number is left", delivery.mailbox)});
+    auto folder = directory_.folder(database_, *mailbox, folder_name(delivery.folder), now, /*create=*/true);
     if (!folder) return std::unexpected(std::move(folder.error()));
     if (kUidMax - (*folder)->working.uid_next < transaction.deliveries.size())
       return std::unexpected(Error{.code = Code::no_space,
                                    .context = fmt::format("mailbox \"{}\" folder \"{}\": no uid is left",
                                                           delivery.mailbox, delivery.folder)});
-    targets_.push_back(Target{.mailbox = &mailbox, .folder = *folder, .flags = delivery.flags});
+    targets_.push_back(Target{.mailbox = mailbox, .folder = *folder, .flags = delivery.flags});
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <rocksdb/perf_level.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -92,6 +93,7 @@ void CommitThread::stop() {
 
 void CommitThread::loop() {
   (void)::pthread_setname_np(::pthread_self(), "commit");
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);  // counters per thread that nobody reads
   while (take()) {
     for (std::size_t at = 0; at < taken_.size();) at = commit_from(at);
     taken_.clear();
@@ -171,6 +173,12 @@ void CommitThread::execute(Command& command) {
 
 std::expected<void, Error> CommitThread::write() {
   if (batch_.empty()) return {};
+  if (log_suspect_) {
+    counters_.failed.fetch_add(1, std::memory_order_relaxed);
+    return std::unexpected(
+        Error{.code = health_->has(Trouble::no_space) ? Code::no_space : Code::io,
+              .context = "commit: not tried after an earlier failure: " + health_->text()});
+  }
   const Clock::time_point before = Clock::now();
   const rocksdb::Status status = write_patiently();
   counters_.sync_microseconds.fetch_add(microseconds(Clock::now() - before), std::memory_order_relaxed);
@@ -181,6 +189,7 @@ std::expected<void, Error> CommitThread::write() {
   counters_.failed.fetch_add(1, std::memory_order_relaxed);
   Error error = error_of(status, "commit");
   if (error.code == Code::stalled) return std::unexpected(std::move(error));
+  log_suspect_ = true;
   health_->set(error.code == Code::no_space ? Trouble::no_space : Trouble::failed, error.context);
   return std::unexpected(std::move(error));
 }
@@ -206,7 +215,7 @@ rocksdb::Status CommitThread::write_patiently() {
     const auto waited = Clock::now() - start;
     if (waited >= kStallNotice) health_->set(Trouble::stalled, "RocksDB is behind with its background work");
     // Once a batch has waited in vain, those behind it try once each: their clients have waited as well.
-    if (waited >= kStallPatience) patience_spent_ = true;
+    if (waited >= options_.stall_patience) patience_spent_ = true;
     if (patience_spent_) {
       health_->set(Trouble::stalled, "RocksDB is behind with its background work");
       return status;
@@ -241,13 +250,27 @@ void CommitThread::recover() {
     if (db.GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) && stopped == 0)
       health_->clear(Trouble::stalled);
   }
-  if (!health_->has(Trouble::no_space) && !health_->has(Trouble::failed)) return;
+  if (!log_suspect_ && !health_->has(Trouble::no_space) && !health_->has(Trouble::failed)) return;
   if (health_->has(Trouble::low_space)) return;  // resuming flushes, which needs space
-  // Resume() writes all that is in memory to tables and begins a new log, so that nothing of a half-written
-  // record stays in the way. It refuses, as it must, after errors that lost data.
-  if (!db.Resume().ok()) return;
+  // Resume() refuses, as it must, after errors that lost data.
+  if (!db.Resume().ok() || !begin_new_log()) return;
+  log_suspect_ = false;
   health_->clear(Trouble::no_space);
   health_->clear(Trouble::failed);
+}
+
+/// Recovery after a crash reads a log as far as its first damaged record, and a write that failed may have
+/// left one: what came behind it would be acknowledged and lost. So all that is in memory goes into tables,
+/// and the log is done with. A column family without anything in memory would keep it alive, hence a mark in
+/// each.
+bool CommitThread::begin_new_log() {
+  rocksdb::WriteBatch marks;
+  for (rocksdb::ColumnFamilyHandle* table : database_.tables()) (void)marks.Delete(table, rocksdb::Slice());
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  options.no_slowdown = true;
+  rocksdb::DB& db = database_.db();
+  return db.Write(options, &marks).ok() && db.Flush(rocksdb::FlushOptions(), database_.tables()).ok();
 }
 
 void CommitThread::count_disk() {

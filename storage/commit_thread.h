@@ -39,9 +39,6 @@ class CommitThread {
  public:
   /// A pause of RocksDB's shorter than this is nobody's business; a longer one makes submit() refuse.
   static constexpr std::chrono::milliseconds kStallNotice{100};
-  /// How long a batch waits for RocksDB before its members fail as stalled. Clients wait ten minutes (RFC
-  /// 5321 §4.5.3.2.6).
-  static constexpr std::chrono::milliseconds kStallPatience{10'000};
   static constexpr std::chrono::milliseconds kStallBackOffMin{1}, kStallBackOffMax{50};
   /// Looks at the disk, and tries to write again after an error, once in this time.
   static constexpr std::chrono::milliseconds kUpkeepInterval{1000};
@@ -89,6 +86,7 @@ class CommitThread {
   rocksdb::Status write_patiently();
   void upkeep(Clock::time_point now);
   void recover();
+  bool begin_new_log();
   void count_disk();
 
   const Options options_;
@@ -106,6 +104,7 @@ class CommitThread {
   Batch batch_;
   std::vector<Item> taken_;
   bool patience_spent_ = false;
+  bool log_suspect_ = false;  ///< a write failed half-way: nothing may follow it in the same log
   int upkeeps_ = 0;
   Clock::time_point next_upkeep_;
 

@@ -10,6 +10,7 @@ namespace postern::storage {
 namespace {
 
 constexpr std::string_view kInbox = "INBOX";
+constexpr std::uint32_t kNumberMax = std::numeric_limits<std::uint32_t>::max();
 
 Error corrupt(std::string where, const DecodeError& error) {
   return Error{.code = Code::corrupt, .context = fmt::format("{}: {}", where, error.text())};
@@ -18,8 +19,7 @@ Error corrupt(std::string where, const DecodeError& error) {
 std::uint32_t uid_validity_at(std::uint64_t now_ms) {
   // RFC 3501 §2.3.1.1 suggests the time of making, so that a folder made again under its name gets a larger
   // one.
-  return static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(now_ms / 1000, 1, std::numeric_limits<std::uint32_t>::max()));
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(now_ms / 1000, 1, kNumberMax));
 }
 
 }  // namespace
@@ -31,10 +31,16 @@ std::string_view folder_name(std::string_view name) {
   return kInbox;
 }
 
-std::expected<void, Error> Directory::load(const Database& database) {
-  auto loaded = load_mailboxes(database);
+std::expected<void, Error> Directory::load(const Database& database, bool lenient) {
+  auto loaded = load_mailboxes(database, lenient);
   if (loaded) loaded = load_totals(database);
   if (!loaded) return loaded;
+  loaded = load_ledger(database);
+  if (lenient) return {};
+  return loaded;
+}
+
+std::expected<void, Error> Directory::load_ledger(const Database& database) {
   const auto value = database.get(Table::meta, kLedgerKey, "ledger");
   if (!value) return std::unexpected(value.error());
   const auto ledger = decode_ledger(*value);
@@ -43,20 +49,23 @@ std::expected<void, Error> Directory::load(const Database& database) {
   return {};
 }
 
-std::expected<void, Error> Directory::load_mailboxes(const Database& database) {
+std::expected<void, Error> Directory::load_mailboxes(const Database& database, bool lenient) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const auto rows = database.iterate(Table::mailboxes, options);
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     const std::string address = rows->key().ToString();
     const auto record = decode_mailbox(view(rows->value()));
-    if (!record) return std::unexpected(corrupt(fmt::format("mailbox \"{}\"", address), record.error()));
+    if (!record) {
+      if (lenient) continue;
+      return std::unexpected(corrupt(fmt::format("mailbox \"{}\"", address), record.error()));
+    }
     auto mailbox = std::make_unique<Mailbox>();
     mailbox->address = address;
     mailbox->working = mailbox->committed = *record;
     mailbox->stored = true;
     // An id is used once. The largest in use is enough to know: mailboxes are never removed.
-    next_mailbox_ = std::max(next_mailbox_, record->id + 1);
+    next_mailbox_ = std::max(next_mailbox_, std::uint64_t{record->id} + 1);
     mailboxes_.emplace(address, std::move(mailbox));
   }
   if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "mailboxes"));
@@ -87,15 +96,16 @@ Directory::Mailbox* Directory::find_mailbox(std::string_view address) {
   return found == mailboxes_.end() ? nullptr : found->second.get();
 }
 
-Directory::Mailbox& Directory::mailbox(std::string_view address) {
-  if (Mailbox* known = find_mailbox(address)) return *known;
+Directory::Mailbox* Directory::mailbox(std::string_view address) {
+  if (Mailbox* known = find_mailbox(address)) return known;
+  if (next_mailbox_ > kNumberMax) return nullptr;
   auto fresh = std::make_unique<Mailbox>();
   fresh->address = std::string(address);
-  fresh->working.id = next_mailbox_++;
-  Mailbox& result = *fresh;
-  made_.push_back(&result);
+  fresh->working.id = static_cast<std::uint32_t>(next_mailbox_++);
+  Mailbox* result = fresh.get();
+  made_.push_back(result);
   const std::unique_lock lock(mutex_);
-  mailboxes_.emplace(result.address, std::move(fresh));
+  mailboxes_.emplace(result->address, std::move(fresh));
   return result;
 }
 
@@ -126,6 +136,10 @@ std::expected<Directory::Folder*, Error> Directory::folder(const Database& datab
       return std::unexpected(
           Error{.code = Code::not_found,
                 .context = fmt::format("mailbox \"{}\" has no folder \"{}\"", mailbox.address, name)});
+    if (mailbox.working.next_folder == kNumberMax)  // kept back: a record says which comes next
+      return std::unexpected(
+          Error{.code = Code::no_space,
+                .context = fmt::format("mailbox \"{}\": no folder number is left", mailbox.address)});
     folder.working.id = mailbox.working.next_folder++;
     folder.working.uid_validity = uid_validity_at(now_ms);
   }

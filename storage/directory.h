@@ -49,13 +49,15 @@ class Directory {
   };
 
   /// Reads every mailbox and folder record and the ledger. A folder record that cannot be read is left out
-  /// here: deliveries to that folder fail, verify() names it, and everyone else's mail goes on.
-  std::expected<void, Error> load(const Database& database);
+  /// here: deliveries to that folder fail, verify() names it, and everyone else's mail goes on. A mailbox
+  /// record or ledger that cannot be read is an error, for a delivery would write over it; unless `lenient`,
+  /// where nothing will be written: then it is left out too.
+  std::expected<void, Error> load(const Database& database, bool lenient);
 
   // The commit thread's side.
   /// Finds or makes a mailbox; made ones are forgotten by roll_back(), and by publish() when nothing was put
-  /// in them.
-  Mailbox& mailbox(std::string_view address);
+  /// in them. Null: all numbers have been given out.
+  Mailbox* mailbox(std::string_view address);
   Mailbox* find_mailbox(std::string_view address);
   /// Finds or makes a folder; reads its record on first use. `now_ms` becomes the UIDVALIDITY of a new one.
   std::expected<Folder*, Error> folder(const Database& database, Mailbox& mailbox, std::string_view name,
@@ -79,7 +81,8 @@ class Directory {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
-  std::expected<void, Error> load_mailboxes(const Database& database);
+  std::expected<void, Error> load_mailboxes(const Database& database, bool lenient);
+  std::expected<void, Error> load_ledger(const Database& database);
   std::expected<void, Error> load_totals(const Database& database);
   void settle();
   void forget(Mailbox& mailbox, const Folder& folder);
@@ -88,7 +91,7 @@ class Directory {
       mutex_;  ///< the commit thread takes it to change what others see; reads its own without
   std::unordered_map<std::string, std::unique_ptr<Mailbox>, Hash, std::equal_to<>> mailboxes_;
   Ledger working_ledger_, committed_ledger_;
-  std::uint32_t next_mailbox_ = 1;
+  std::uint64_t next_mailbox_ = 1;  ///< wider than a number is: past the last one nothing is given out
   std::size_t folders_cached_ = 0;
   std::vector<Mailbox*> touched_mailboxes_, made_;
   std::vector<std::pair<Mailbox*, Folder*>> touched_folders_;

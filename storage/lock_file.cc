@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,6 +17,13 @@ constexpr std::string_view kName = "postern.lock";
 
 std::string reason(int error) {
   return std::generic_category().message(error);
+}
+
+struct flock whole_file(short type) {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;  // from the start, and length 0: to the end
+  return lock;
 }
 
 Error held(int descriptor, const std::filesystem::path& directory) {
@@ -38,8 +44,9 @@ std::expected<LockFile, Error> LockFile::take(const std::filesystem::path& direc
   if (file.descriptor_ < 0)
     return std::unexpected(Error{.code = errno == ENOSPC ? Code::no_space : Code::io,
                                  .context = fmt::format("{}: cannot be opened: {}", name, reason(errno))});
-  if (::flock(file.descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return std::unexpected(held(file.descriptor_, directory));
+  struct flock lock = whole_file(F_WRLCK);
+  if (::fcntl(file.descriptor_, F_OFD_SETLK, &lock) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return std::unexpected(held(file.descriptor_, directory));
     return std::unexpected(
         Error{.code = Code::io, .context = fmt::format("{}: cannot be locked: {}", name, reason(errno))});
   }
@@ -54,7 +61,8 @@ std::expected<void, Error> LockFile::check(const std::filesystem::path& director
   const LockFile file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (file.descriptor_ < 0)
     return {};  // never opened for writing, or not ours to see: nobody we can name holds it
-  if (::flock(file.descriptor_, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+  struct flock lock = whole_file(F_RDLCK);
+  if (::fcntl(file.descriptor_, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
     return std::unexpected(held(file.descriptor_, directory));
   return {};
 }

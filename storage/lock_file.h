@@ -7,8 +7,10 @@
 
 namespace postern::storage {
 
-/// One process has the store open for writing: flock on `postern.lock`, which holds its pid for the sentence
-/// the next one gets. The kernel releases it when the process dies, so a stale file is no obstacle.
+/// One process has the store open for writing: a lock on `postern.lock` that belongs to the open file (fcntl,
+/// F_OFD_SETLK). The file holds the pid for the sentence the next one gets. The kernel releases the lock when
+/// the process dies, so a stale file is no obstacle. Asking who holds it takes nothing, so a reader that
+/// looks never stands in the way of a server that starts.
 class LockFile {
  public:
   static std::expected<LockFile, Error> take(const std::filesystem::path& directory);

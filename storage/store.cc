@@ -24,8 +24,8 @@
 namespace postern::storage {
 namespace {
 
-/// One batch of an expunge; a longer list is several batches.
-constexpr std::size_t kExpungeUidsMax = 10'000;
+/// One batch of an expunge, for new mail waits behind it; a longer list is several batches.
+constexpr std::size_t kExpungeUidsMax = 1000;
 
 Error corrupt(std::string_view where, const DecodeError& error) {
   return Error{.code = Code::corrupt, .context = fmt::format("{}: {}", where, error.text())};
@@ -120,14 +120,13 @@ std::expected<void, Error> check_format(const Database& database, const Options&
   return {};
 }
 
+/// A key that is no message id cannot be one that comes again: it is passed over here and named by verify().
 std::expected<MessageId, Error> newest_message(const Database& database) {
   const auto rows = database.iterate(Table::messages, rocksdb::ReadOptions());
-  rows->SeekToLast();
+  for (rows->SeekToLast(); rows->Valid(); rows->Prev())
+    if (const auto id = decode_message_key(view(rows->key()))) return *id;
   if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "newest message"));
-  if (!rows->Valid()) return MessageId{};
-  const auto id = decode_message_key(view(rows->key()));
-  if (!id) return std::unexpected(corrupt("newest message", id.error()));
-  return *id;
+  return MessageId{};
 }
 
 }  // namespace
@@ -180,7 +179,7 @@ std::expected<std::unique_ptr<Store>, Error> Store::open(const Options& options)
   impl->database = std::move(*database);
   auto format = check_format(*impl->database, options);
   if (!format) return std::unexpected(std::move(format.error()));
-  auto loaded = impl->directory.load(*impl->database);
+  auto loaded = impl->directory.load(*impl->database, /*lenient=*/options.read_only);
   if (!loaded) return std::unexpected(std::move(loaded.error()).with(options.path.string()));
   const auto newest = newest_message(*impl->database);
   if (!newest) return std::unexpected(Error(newest.error()).with(options.path.string()));

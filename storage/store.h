@@ -62,6 +62,9 @@ struct Options {
   std::size_t block_cache_octets = 64U << 20;
   std::size_t wal_octets_max = 256U << 20;    ///< flush when the log grows beyond
   std::uint64_t free_octets_min = 64U << 20;  ///< less free on the disk than this: nothing new is taken
+  /// How long a batch waits for RocksDB's background work before its members fail as stalled. Clients wait
+  /// ten minutes (RFC 5321 §4.5.3.2.6).
+  std::chrono::milliseconds stall_patience{10'000};
 };
 
 struct MailboxInfo {

@@ -152,6 +152,9 @@ void Verifier::check_mailboxes() {
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     ++report_.mailboxes;
     const std::string address = rows->key().ToString();
+    if (address.empty() || address.size() > Store::kMailboxOctetsMax)
+      problem(fmt::format("a mailbox's key ({}): {} octets, where 1 to {} are", hex(address), address.size(),
+                          Store::kMailboxOctetsMax));
     const auto record = decode_mailbox(view(rows->value()));
     if (!record) {
       problem(fmt::format("mailbox \"{}\": {}", address, record.error().text()));
@@ -262,13 +265,19 @@ void Verifier::check_references() {
   MessageId first;
   for (bool more = true; more;) {
     std::vector<CountedMessage> messages;
-    for (; rows->Valid() && messages.size() < kMessagesPerPassMax; rows->Next()) {
-      ++report_.messages;
+    std::optional<MessageId> end;  // the first of the next pass
+    for (; rows->Valid(); rows->Next()) {
       const auto id = decode_message_key(view(rows->key()));
       if (!id) {
+        ++report_.messages;
         problem(fmt::format("a message's key ({}): {}", hex(view(rows->key())), id.error().text()));
         continue;
       }
+      if (messages.size() == kMessagesPerPassMax) {
+        end = *id;
+        break;
+      }
+      ++report_.messages;
       auto record = decode_message(view(rows->value()));
       if (!record) problem(fmt::format("message {}: {}", id->text(), record.error().text()));
       messages.push_back(
@@ -276,10 +285,7 @@ void Verifier::check_references() {
       if (messages.back().record)
         messages.back().record->mail_from.clear();  // not checked, and memory counts here
     }
-    std::optional<MessageId> end;
-    more = rows->Valid();
-    if (more)
-      if (const auto id = decode_message_key(view(rows->key()))) end = *id;
+    more = end.has_value();
     count_references(messages, first, end);
     for (const CountedMessage& message : messages) {
       if (!message.record || message.seen == message.record->references) continue;

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "filters/message/test_strings.h"
 
 namespace postern::filters {
 
@@ -15,15 +16,16 @@ struct HeaderField {
   std::string_view raw;    ///< the whole field with its line end
 };
 
-/// Named limits of the header walk. Beyond them the walk stops, `truncated` says so, and the rest counts as body.
+/// Named limits of the header walk. Beyond them the walk stops, `truncated` says so, and the rest counts as
+/// body.
 struct AnalysisLimits {
   std::size_t header_octets_max = 1U << 20;
   std::size_t header_fields_max = 10'000;
 };
 
-/// What can be known of a message from its octets alone, computed in one linear pass and kept while the message is judged,
-/// as often as that may be. Holds views: the message must outlive it and must not move. Immutable once made, so that it may
-/// be made on a worker and read on a reactor.
+/// What can be known of a message from its octets alone, computed in one linear pass and kept while the
+/// message is judged, as often as that may be. Holds views: the message must outlive it and must not move.
+/// Immutable once made, so that it may be made on a worker and read on a reactor.
 class Analysis {
  public:
   /// Walks the octets once. Never fails: whatever is odd about them is recorded in oddities().
@@ -38,15 +40,22 @@ class Analysis {
   std::size_t count(std::string_view name) const;
   /// The first field of that name from the top, or null.
   const HeaderField* find(std::string_view name) const;
-  /// The field's value unfolded (RFC 5322 §2.2.3) and trimmed.
+  /// The value unfolded (RFC 5322 §2.2.3) and trimmed; a stray CR or LF in it goes as well.
   static std::string unfolded(std::string_view value);
 
-  /// Spam test strings found anywhere in the message.
-  bool has_gtube() const { return has_gtube_; }
-  bool has_eicar() const { return has_eicar_; }
-  /// Lines that are neither field nor continuation, NUL octets, 8-bit octets in the header, over-long lines (RFC 5322
-  /// §2.1.1: 998), a header that never ends …: short stable names, each once, in order of first appearance.
+  /// Test strings found anywhere in the message.
+  const TestStrings& test_strings() const { return test_strings_; }
+  bool has_gtube() const { return test_strings_.gtube; }
+  bool has_eicar() const { return test_strings_.eicar; }
+  /// What a well-formed message does not have, each once, in the order of its first octet:
+  ///   junk_line           a header line that is neither field nor continuation; it and its continuations are
+  ///   skipped continuation_first  a continuation before any field; skipped blank_before_colon  RFC 5322
+  ///   §4.5: obsolete bare_lf, bare_cr    in the header: a line end that is not CRLF eight_bit_header    an
+  ///   octet above 127 in the header: fine with SMTPUTF8 only (RFC 6532) header_unended      no empty line:
+  ///   everything is header header_truncated    AnalysisLimits stopped the walk nul_octet           anywhere
+  ///   (RFC 5322 §4) line_too_long       anywhere: more than 998 octets before CRLF (RFC 5322 §2.1.1)
   const std::vector<std::string>& oddities() const { return oddities_; }
+  bool has_oddity(std::string_view name) const;
   bool truncated() const { return truncated_; }
 
  private:
@@ -54,8 +63,7 @@ class Analysis {
   std::size_t body_offset_ = 0;
   std::vector<HeaderField> fields_;
   std::vector<std::string> oddities_;
-  bool has_gtube_ = false;
-  bool has_eicar_ = false;
+  TestStrings test_strings_;
   bool truncated_ = false;
 };
 

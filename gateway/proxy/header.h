@@ -28,6 +28,9 @@ struct Tlv {
 struct Header {
   int version = 0;
   Protocol protocol = Protocol::unknown;
+  /// Set for every protocol but unknown. With local they are what the sender wrote and no client's: the
+  /// connection's own addresses hold then, as with unknown. An IPv4-mapped address is folded to IPv4, so tcp6
+  /// may carry an IPv4 Ip.
   EndPoint source, destination;
   std::vector<Tlv> tlvs;
   std::size_t consumed = 0;  ///< octets of the input that belong to the header; the rest is the client's
@@ -38,11 +41,14 @@ struct Error {
   std::string reason;
 };
 
-/// Longest header taken: version 1 has 107 octets at most; version 2 has 16 plus its length field, which we bound.
+/// Longest header taken: version 1 has 107 octets at most; version 2 has 16 plus its length field, which we
+/// bound.
 inline constexpr std::size_t kHeaderOctetsMax = 16 + 4096;
 
-/// Reads a PROXY protocol header, version 1 or 2 (haproxy proxy-protocol.txt), from the start of the input. nullopt inside the
-/// expected: every octet so far is a proper prefix of a valid header, more is needed. After an error: close without a reply.
+/// Reads a PROXY protocol header, version 1 or 2 (haproxy proxy-protocol.txt), from the start of the input.
+/// nullopt inside the expected: more octets are needed to tell, as with every proper prefix of a valid
+/// header; never with kHeaderOctetsMax octets or more. After an error: close without a reply. TLVs must fill
+/// the header exactly, and a CRC-32C among them must hold.
 std::expected<std::optional<Header>, Error> parse(std::string_view input);
 
 }  // namespace postern::proxy

@@ -14,10 +14,11 @@ enum class Errc : std::uint8_t {
   reset,          ///< ECONNRESET, EPIPE: the peer is gone
   address_in_use,
   permission,
-  unsupported,    ///< the kernel lacks a feature; context names it and the likely cause
-  limit,          ///< one of our own bounds
-  tls,            ///< handshake or record trouble; context holds OpenSSL's reason
-  system,         ///< any other errno, in system_error
+  unsupported,  ///< the kernel lacks a feature; context names it and the likely cause
+  limit,        ///< one of our own bounds
+  tls,          ///< handshake or record trouble; context holds OpenSSL's reason
+  invalid,      ///< a text that is not what it should be; context names the position and the rule
+  system,       ///< any other errno, in system_error
 };
 std::string_view to_string(Errc code);
 

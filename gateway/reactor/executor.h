@@ -10,7 +10,8 @@
 
 namespace postern::reactor {
 
-/// A few plain threads for what must not run on a reactor: analysis of large messages, reads of the store, certificates.
+/// A few plain threads for what must not run on a reactor: analysis of large messages, reads of the store,
+/// certificates.
 class Executor {
  public:
   Executor(unsigned threads, std::size_t queue_max);
@@ -18,8 +19,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Runs `work` on a worker and resumes the caller on its own core. Errc::limit when the queue is full: nothing ran.
-  /// The work itself has no deadline: it must be bounded.
+  /// Runs `work` on a worker and resumes the caller on its own core. Errc::limit when the queue is full:
+  /// nothing ran. The work itself has no deadline: it must be bounded.
   Task<std::expected<void, Error>> run(std::move_only_function<void()> work);
 
   std::size_t queued() const;

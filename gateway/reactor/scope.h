@@ -1,5 +1,6 @@
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
 
 #include "gateway/reactor/task.h"
@@ -8,8 +9,8 @@ namespace postern::reactor {
 
 class Scope;
 
-/// Something that can be asked to finish early: a socket, a sleep, an inner scope. Intrusive member of one scope.
-/// cancel() asks; the wait still completes, with Errc::cancelled.
+/// Something that can be asked to finish early: a socket, a sleep, an inner scope. Intrusive member of one
+/// scope. cancel() asks; the wait still completes, with Errc::cancelled.
 class Cancellable {
  public:
   Cancellable() = default;
@@ -40,15 +41,18 @@ class Scope final : public Cancellable {
   bool cancelled() const { return cancelled_; }
   std::size_t running() const { return running_; }
 
-  /// Enrols until the object dies or enrols elsewhere. If the scope is cancelled already, cancel() is called at once.
+  /// Enrols until the object dies or enrols elsewhere. If the scope is cancelled already, cancel() is called
+  /// at once.
   void enrol(Cancellable& member);
 
  private:
   friend class Cancellable;
+  struct Carrier;
   void remove(Cancellable& member) noexcept;
   void finished() noexcept;
 
   Cancellable* first_ = nullptr;
+  Cancellable* cursor_ = nullptr;  ///< the member cancel() asks next
   std::coroutine_handle<> joiner_;
   std::size_t running_ = 0;
   bool cancelled_ = false;

@@ -9,7 +9,8 @@
 
 namespace postern::reactor {
 
-/// Frames come from per-thread free lists by size class; the number alive on this thread is task_frames_alive().
+/// Frames come from per-thread free lists by size class; the number alive on this thread is
+/// task_frames_alive().
 void* allocate_frame(std::size_t octets);
 void free_frame(void* frame, std::size_t octets) noexcept;
 std::size_t task_frames_alive() noexcept;
@@ -60,8 +61,8 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace detail
 
-/// A lazy coroutine with one awaiter, result by value, one thread. Destroying a task that has started and not finished is
-/// only right when no kernel operation points into its frame: awaiters check that.
+/// A lazy coroutine with one awaiter, result by value, one thread. Destroying a task that has started and not
+/// finished is only right when no kernel operation points into its frame: awaiters check that.
 template <typename T>
 class [[nodiscard]] Task {
  public:
@@ -81,8 +82,8 @@ class [[nodiscard]] Task {
   ~Task() { reset(); }
 
   auto operator co_await() && noexcept {
-    // The child is started by an ordinary call and asked whether it finished: symmetric transfer here would grow the stack
-    // in unoptimised and sanitizer builds (gateway/README.md, "Coroutines").
+    // The child is started by an ordinary call and asked whether it finished: symmetric transfer here would
+    // grow the stack in unoptimised and sanitizer builds (gateway/README.md, "Coroutines").
     struct Awaiter {
       Handle child;
       bool await_ready() const noexcept { return false; }

@@ -17,13 +17,16 @@ inline constexpr std::size_t kPathOctetsMax = 256;
 
 struct SyntaxError {
   std::size_t position = 0;  ///< octets from the start of the text given
-  std::string rule;          ///< what was expected there, e.g. "sub-domain (RFC 5321 §4.1.2)"
+  std::string rule;          ///< what was expected there, in ASCII since replies quote it: "an at sign"
 };
 
-/// Mailbox of RFC 5321 §4.1.2 with RFC 6531 §3.3 when UTF-8 is allowed.
+/// Mailbox of RFC 5321 §4.1.2 with RFC 6531 §3.3 when UTF-8 is allowed. Every label of a domain is one that the DNS can
+/// hold: 63 octets, and for a U-label an A-label exists.
 struct Mailbox {
   std::string local;         ///< unquoted and unescaped: the characters meant
-  std::string domain;        ///< as written, lower case for ASCII; an address literal keeps its brackets; A-labels stay A-labels
+  /// As written, lower case for ASCII; A-labels stay A-labels, U-labels stay U-labels. An address literal keeps its brackets,
+  /// its tag is "IPv6:".
+  std::string domain;
   bool quoted = false;       ///< was a quoted-string
   bool literal = false;      ///< domain is an address literal
   filters::Ip literal_ip;    ///< of an IPv4 or IPv6 literal
@@ -47,7 +50,7 @@ enum class PathKind : std::uint8_t { reverse, forward };
 
 /// A Mailbox and nothing else: no angle brackets, no route. `text` as received.
 std::expected<Mailbox, SyntaxError> parse_mailbox(std::string_view text, bool utf8);
-/// A path at the start of `text`; `consumed` tells where it ended (parameters follow).
+/// A path at the start of `text`; `consumed` (may be null) tells where it ended, parameters follow.
 std::expected<Path, SyntaxError> parse_path(std::string_view text, PathKind kind, bool utf8, std::size_t* consumed);
 
 }  // namespace postern::smtp

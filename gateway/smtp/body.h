@@ -31,7 +31,7 @@ class Body {
   Body(Body&& other) noexcept;
   Body& operator=(Body&& other) noexcept;
 
-  /// False when the budget is exhausted: nothing was appended.
+  /// False when the budget or the machine's memory is exhausted: nothing was appended.
   [[nodiscard]] bool append(std::string_view octets);
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
@@ -39,6 +39,8 @@ class Body {
   void clear();  ///< gives the memory back
 
  private:
+  bool grow(std::size_t capacity);
+
   BodyBudget* budget_ = nullptr;
   char* data_ = nullptr;
   std::size_t size_ = 0, capacity_ = 0;

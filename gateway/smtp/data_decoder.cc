@@ -1,5 +1,6 @@
 #include "gateway/smtp/data_decoder.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 

@@ -109,7 +109,7 @@ void Session::tls_established(bool implicit) {
   drop_line();
   reset_transaction();
   helo_.clear();
-  hello_said_ = extended_ = after_bare_line_feed_ = false;
+  hello_said_ = extended_ = after_bare_line_feed_ = after_unknown_chunk_ = false;
   if (phase_ == Phase::starttls) phase_ = Phase::command;
 }
 
@@ -207,9 +207,7 @@ bool Session::take_line() {
     }
     return true;
   }
-  ++counts_.commands;
-  refuse_line(replies::kLineTooLong, line);
-  if (options_.bare_line_endings == BareLineEndings::reject) after_bare_line_feed_ = !crlf;
+  execute_too_long(line, !crlf);
   return true;
 }
 
@@ -221,14 +219,14 @@ void Session::drop_line() {
 }
 
 /// A line that is no command. Had it been BDAT, octets would follow that must not be read as commands, and
-/// nobody can say how many: then the visit ends.
+/// nobody can say how many.
 void Session::refuse_line(const replies::Fixed& reply, std::string_view line) {
   const CommandLine command = split_command(line);
   if (command.foreign_protocol) return close_foreign(command);
   current_line_ = line;
   ++idle_commands_;
+  after_unknown_chunk_ = command.verb == Verb::bdat;
   say(reply);
-  if (command.verb == Verb::bdat && phase_ != Phase::closed) hang_up(replies::kUnknownChunk, "bdat");
   current_line_ = {};
 }
 
@@ -241,12 +239,14 @@ std::string& Session::out() {
 
 void Session::say(const replies::Fixed& reply) {
   out().append(reply.wire);
+  tell(reply.wire);
   if (reply.code >= 400) note_refusal(reply.code, reply.wire, true);
 }
 
 void Session::say(const Reply& reply) {
   const std::size_t before = output_.size();
   reply.append_to(out());
+  tell(std::string_view(output_).substr(before));
   if (reply.code >= 400) note_refusal(reply.code, std::string_view(output_).substr(before), true);
 }
 
@@ -266,9 +266,15 @@ void Session::note_refusal(int code, std::string_view wire, bool count) {
   if (counts_.errors >= options_.limits.errors_max && !exempt()) hang_up(replies::kTooManyErrors, "errors");
 }
 
+/// What comes before the first command answers none.
+void Session::tell(std::string_view wire) {
+  if (observer_ != nullptr && counts_.commands > 0) observer_->replied(verb_, wire);
+}
+
 void Session::hang_up(const replies::Fixed& reply, std::string_view cause) {
   close(cause);
   out().append(reply.wire);
+  tell(reply.wire);
 }
 
 void Session::close(std::string_view cause, bool abortive) {
@@ -363,6 +369,7 @@ void Session::decide_message(std::span<Reply> given) {
     } else {
       reply.append_to(out());
     }
+    tell(std::string_view(output_).substr(before));
     accepted = accepted || reply.positive();
     closing = closing || reply.code == 421;
     if (!reply.positive()) note_refusal(reply.code, std::string_view(output_).substr(before), false);

@@ -95,10 +95,21 @@ struct Ask {
 };
 struct StartTls {};  ///< flush, then handshake with rest_of_input() as its first octets, then tls_established()
 struct Close {       ///< flush, then close
-  bool abortive = false;   ///< garbage talker: no further word
+  bool abortive = false;   ///< TLS or SSH instead of commands: no farewell
   std::string cause;       ///< for the log: quit, errors, timeout, http, …
 };
 using Step = std::variant<NeedInput, Ask, StartTls, Close>;
+
+/// Hears of every reply to a command, for metrics. Called inside next(), decide() and decide_each(): it must not call the
+/// session.
+class ReplyObserver {
+ public:
+  /// `reply` is the wire form, with all its lines; valid during the call only. The end of data counts as DATA or BDAT.
+  virtual void replied(Verb verb, std::string_view reply) = 0;
+
+ protected:
+  ~ReplyObserver() = default;
+};
 
 /// One client's visit as a pure machine (RFC 5321 and its extensions): octets in, steps out. Owns no socket, no clock, no thread.
 /// The driver loops: next(); on NeedInput sends take_output() and feeds what came; on Ask consults policy and decides. Replies to
@@ -119,6 +130,9 @@ class Session {
   /// The replies gathered, moved out.
   std::string take_output();
   bool has_output() const { return !output_.empty(); }
+  std::size_t output_octets() const { return output_.size(); }
+  /// Null: nobody. It must live as long as the session is used.
+  void observe(ReplyObserver* observer) { observer_ = observer; }
 
   /// TLS is on (after StartTls, or from the start on an implicit-TLS listener). Forgets all the client said (RFC 3207 §4.2).
   void tls_established(bool implicit = false);
@@ -137,7 +151,8 @@ class Session {
   /// At Stage::message: moves the finished transaction out.
   Transaction take_transaction();
 
-  const std::string& helo() const { return helo_; }
+  /// The name given at EHLO, HELO or LHLO; at Stage::helo the one that is asked about.
+  const std::string& helo() const { return phase_ == Phase::asking && stage_ == Stage::helo ? pending_helo_ : helo_; }
   /// RFC 3848: SMTP, ESMTP, ESMTPS, LMTP, LMTPS, UTF8SMTP, UTF8SMTPS … for the current transaction.
   std::string protocol_name() const;
   const ClientInfo& client() const { return client_; }
@@ -168,6 +183,7 @@ class Session {
   void say(const Reply& reply);
   void say_positive(const Reply& reply, const replies::Fixed& standard);
   void note_refusal(int code, std::string_view wire, bool count);
+  void tell(std::string_view wire);
   void hang_up(const replies::Fixed& reply, std::string_view cause);
   void close(std::string_view cause, bool abortive = false);
   bool exempt() const { return options_.local_network; }
@@ -175,7 +191,9 @@ class Session {
 
   // session_commands.cc: one function for each command.
   void execute(std::string_view line, bool bare);
+  void execute_too_long(std::string_view beginning, bool bare);
   void close_foreign(const CommandLine& command);
+  bool between_the_lines(const CommandLine& command, bool bare);
   bool out_of_patience(Verb verb);
   void dispatch(const CommandLine& command, std::string_view line);
   void on_hello(const CommandLine& command, std::string_view line);
@@ -208,6 +226,7 @@ class Session {
   SessionOptions options_;
   ClientInfo client_;
   BodyBudget* budget_;
+  ReplyObserver* observer_ = nullptr;
   std::string output_, helo_, pending_helo_, pending_rcpt_text_, last_refusal_, cause_;
   std::string_view input_;  ///< fed and not yet consumed; points into the driver's buffer or into kept_
   std::string kept_;        ///< keep_input() and what was fed while input was left
@@ -228,10 +247,13 @@ class Session {
   Phase phase_ = Phase::greeting;
   Progress progress_ = Progress::none;
   Stage stage_ = Stage::connect;
+  Verb verb_ = Verb::unknown;  ///< of the last command
   char last_octet_ = 0;  ///< of the line under way
   bool xclient_used_ = false, tls_active_ = false, pipelined_early_ = false;
   bool extended_ = false, pending_extended_ = false;  ///< EHLO or LHLO, not HELO
-  bool hello_said_ = false, refused_at_connect_ = false, line_too_long_ = false, after_bare_line_feed_ = false;
+  bool hello_said_ = false, refused_at_connect_ = false, line_too_long_ = false;
+  bool after_bare_line_feed_ = false;  ///< the line under way was refused at a bare LF: silence up to its CRLF
+  bool after_unknown_chunk_ = false;   ///< a BDAT was refused whose octets nobody can count: only QUIT is taken
   bool chunk_last_ = false, taken_ = false, smtputf8_ = false, close_abortive_ = false;
 };
 

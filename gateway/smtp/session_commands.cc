@@ -87,15 +87,12 @@ void Session::execute(std::string_view line, bool bare) {
   ++counts_.commands;
   if (!input_.empty() && !extended_) pipelined_early_ = true;  // RFC 2920 §3.1: not before EHLO told of it
   const CommandLine command = split_command(line);
+  verb_ = command.verb;
   if (command.foreign_protocol) return close_foreign(command);
-  if (out_of_patience(command.verb)) return;
+  if (out_of_patience(command.verb) || between_the_lines(command, bare)) return;
 
-  if (bare) ++counts_.bare_line_endings;
-  if (options_.bare_line_endings == BareLineEndings::reject && (bare || after_bare_line_feed_)) {
-    // RFC 5321 §2.3.8: only CRLF ends a line. Octets behind a bare LF are the rest of the same line to
-    // everybody who keeps to that, so they are refused as well and nothing is executed until a CRLF has gone
-    // by.
-    after_bare_line_feed_ = bare;
+  if (bare && options_.bare_line_endings == BareLineEndings::reject) {
+    after_bare_line_feed_ = true;
     return refuse_line(replies::kBareLineFeed, line);
   }
   const Octets octets = look_at(line);
@@ -107,9 +104,43 @@ void Session::execute(std::string_view line, bool bare) {
   current_line_ = {};
 }
 
-/// Another protocol on the mail port: not a word more, above all none that its client could take for content.
+/// Of a line over the limit only the beginning was kept: enough to know what it is.
+void Session::execute_too_long(std::string_view beginning, bool bare) {
+  ++counts_.commands;
+  const CommandLine command = split_command(beginning);
+  verb_ = command.verb;
+  if (out_of_patience(command.verb) || between_the_lines(command, bare)) return;
+  after_bare_line_feed_ = bare && options_.bare_line_endings == BareLineEndings::reject;
+  refuse_line(replies::kLineTooLong, beginning);
+}
+
+/// True when the line is none of its own, or comes where only QUIT is taken; then all is done.
+bool Session::between_the_lines(const CommandLine& command, bool bare) {
+  if (bare) ++counts_.bare_line_endings;
+  if (after_unknown_chunk_) {
+    const bool quit = command.verb == Verb::quit && command.argument.empty() && !bare;
+    if (quit) {
+      on_quit();
+    } else {
+      hang_up(replies::kUnknownChunk, "bdat");
+    }
+    return true;
+  }
+  if (!after_bare_line_feed_) return false;
+  // RFC 5321 §2.3.8: only CRLF ends a line. What stands behind a bare LF is the rest of the same line to
+  // everybody who keeps to that. The line has its reply, and nothing is executed or answered until the CRLF
+  // has gone by.
+  after_bare_line_feed_ = bare;
+  if (command.verb == Verb::bdat) after_unknown_chunk_ = true;
+  return true;
+}
+
+/// Another protocol on the mail port. A browser that is made to post a form here learns nothing but that;
+/// whoever speaks TLS or SSH understands no word of ours.
 void Session::close_foreign(const CommandLine& command) {
-  close(command.word.starts_with("SSH-") ? "ssh" : "http", true);
+  if (command.word.starts_with("SSH-")) return close("ssh", true);
+  if (command.word.starts_with('\x16')) return close("tls", true);
+  hang_up(replies::kNotMail, "http");
 }
 
 /// The bounds on talk: commands in all, and commands that lead to no mail. Leaving is always allowed.
@@ -194,9 +225,10 @@ void Session::say_hello() {
   helo_ = std::move(pending_helo_);
   hello_said_ = true;
   extended_ = pending_extended_;
+  const std::size_t before = output_.size();
   if (!extended_) {
     out().append("250 ").append(options_.hostname).append("\r\n");
-    return;
+    return tell(std::string_view(output_).substr(before));
   }
   append_line(out(), options_.hostname);
   append_line(output_, "PIPELINING");                                            // RFC 2920
@@ -219,6 +251,7 @@ void Session::say_hello() {
         std::to_string(std::clamp<std::size_t>(options_.limits.transactions_max, 1, kAnnouncedLimitMax)));
   }
   output_.append("\r\n250 ENHANCEDSTATUSCODES\r\n");  // RFC 2034
+  tell(std::string_view(output_).substr(before));
 }
 
 /// MAIL: RFC 5321 §4.1.1.2.
@@ -311,19 +344,23 @@ bool Session::apply(XclientCommand command) {
 }
 
 void Session::on_quit() {
+  const std::size_t before = output_.size();
   out().append("221 2.0.0 ").append(options_.hostname).append(" closing\r\n");
+  tell(std::string_view(output_).substr(before));
   close("quit");
 }
 
 /// RFC 5321 §4.3.1: the greeting carries our name and no enhanced code (RFC 2034 §4).
 void Session::greet(const Reply& reply) {
   if (!reply.text.empty()) return say(reply);
+  const std::size_t before = output_.size();
   out()
       .append("220 ")
       .append(options_.hostname)
       .append(lmtp() ? " LMTP " : " ESMTP ")
       .append(options_.software);
   output_.append("\r\n");
+  tell(std::string_view(output_).substr(before));
 }
 
 void Session::reset_transaction() {

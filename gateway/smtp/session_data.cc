@@ -77,14 +77,13 @@ void Session::read_data() {
   }
 }
 
-/// BDAT. Its octets are consumed by exactly the count announced, also when the chunk is refused; a count
-/// nobody can read ends the visit, because what follows could be data or commands.
+/// BDAT. Its octets are consumed by exactly the count announced, also when the chunk is refused. Behind a
+/// count nobody can read only QUIT is taken: what else follows could be data or commands.
 void Session::on_bdat(std::string_view argument, std::string_view line) {
   const auto bdat = parse_bdat(argument);
   if (!bdat) {
-    say(bdat.error());
-    if (phase_ != Phase::closed) hang_up(replies::kUnknownChunk, "bdat");
-    return;
+    after_unknown_chunk_ = true;
+    return say(bdat.error());
   }
   chunk_left_ = bdat->octets;
   chunk_last_ = bdat->last;
@@ -164,7 +163,10 @@ void Session::end_refused_chunk() {
   const bool in_transaction = progress_ != Progress::none;
   // RFC 2033 §4.3: one reply for each recipient, and therefore none where there are none.
   const std::size_t wanted = lmtp() && chunk_last_ && in_transaction ? transaction_.recipients.size() : 1;
-  for (std::size_t i = 0; i < wanted; ++i) out().append(refusal_);
+  for (std::size_t i = 0; i < wanted; ++i) {
+    out().append(refusal_);
+    tell(refusal_);
+  }
   transaction_.body.clear();
   if (in_transaction) progress_ = Progress::failed;
   if (chunk_last_) reset_transaction();
@@ -189,7 +191,10 @@ void Session::end_message() {
 /// the command kind.
 void Session::refuse_message(const replies::Fixed& reply) {
   const std::size_t wanted = lmtp() ? transaction_.recipients.size() : 1;
-  for (std::size_t i = 0; i < wanted; ++i) out().append(reply.wire);
+  for (std::size_t i = 0; i < wanted; ++i) {
+    out().append(reply.wire);
+    tell(reply.wire);
+  }
   current_line_ = "end of data";
   note_refusal(reply.code, reply.wire, false);
   current_line_ = {};

@@ -72,6 +72,7 @@ inline constexpr Fixed kTooManyIdleCommands{421, "421 4.7.0 Too many commands wi
 inline constexpr Fixed kTooManyTransactions{421,
                                             "421 4.7.0 Too many transactions in one session, closing\r\n"};
 inline constexpr Fixed kTooMuchToDiscard{421, "421 4.7.0 Far too much data, closing\r\n"};
+inline constexpr Fixed kNotMail{421, "421 4.7.0 This is a mail server, closing\r\n"};  // RFC 5321 §3.8
 inline constexpr Fixed kUnknownChunk{421, "421 4.7.0 Cannot tell data from commands, closing\r\n"};
 
 inline constexpr Fixed kBareLineEndings{550, "550 5.6.11 The message has a CR or LF that is no CRLF\r\n"};

@@ -22,9 +22,9 @@ struct Failure {
   std::string reason;
 };
 
-/// One side of one TLS connection as a value-in, value-out machine over memory BIOs: ciphertext in, plaintext out and the
-/// other way round. Owns no socket. One thread at a time. After every call, take_output() may hold octets to send, also after a
-/// failure (an alert).
+/// One side of one TLS connection as a value-in, value-out machine over memory BIOs: ciphertext in, plaintext
+/// out and the other way round. Owns no socket. One thread at a time. After every call, take_output() may
+/// hold octets to send, also after a failure (an alert).
 class Engine {
  public:
   enum class State { handshaking, open, closed, failed };
@@ -39,10 +39,11 @@ class Engine {
   void feed(std::string_view ciphertext);
   /// The peer closed its side of the connection.
   void feed_eof();
-  /// Goes on with the handshake as far as the input allows. Expensive once per connection: see Reactor::handshake_slot().
+  /// Goes on with the handshake as far as the input allows. Expensive once per connection: see
+  /// Reactor::handshake_slot().
   std::expected<State, Failure> handshake();
-  /// Decrypts into `out` (appended) until the input is used up or `limit` octets were added. closed: close_notify or EOF; an EOF
-  /// without close_notify is an ordinary disconnect here, never an end of data.
+  /// Decrypts into `out` (appended) until the input is used up or `limit` octets were added. closed:
+  /// close_notify or EOF; an EOF without close_notify is an ordinary disconnect here, never an end of data.
   std::expected<State, Failure> read(std::string& out, std::size_t limit);
   /// Encrypts all of it.
   std::expected<void, Failure> write(std::string_view plaintext);
@@ -50,7 +51,9 @@ class Engine {
   void shutdown();
   /// Ciphertext to send, moved out; empty when none. Call after every other call.
   std::string take_output();
-  /// Ciphertext fed but not yet decrypted is waiting.
+  bool output_pending() const;
+  /// A whole record was fed and not yet used (or is not TLS at all): the next handshake() or read() gets
+  /// further. A part of a record does not count, and makes neither call do anything.
   bool input_pending() const;
 
   State state() const;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
+#include <unordered_set>
 #include <utility>
 
 #include "storage/mailbox/maildir_name.h"
@@ -96,20 +97,39 @@ std::expected<void, Error> write_file(const std::filesystem::path& file, std::st
   return std::unexpected(file_error(file, "cannot be written", error));
 }
 
+/// The unique parts of the names in new/ and cur/, which end at the colon (there the reader's flags begin).
+std::expected<std::unordered_set<std::string>, Error> names_in(const std::filesystem::path& directory) {
+  std::unordered_set<std::string> names;
+  for (const std::string_view part : {"new", "cur"}) {
+    std::error_code error;
+    const std::filesystem::path place = directory / part;
+    for (std::filesystem::directory_iterator at(place, error), end; !error && at != end;
+         at.increment(error)) {
+      const std::string name = at->path().filename().string();
+      names.insert(name.substr(0, name.find(':')));
+    }
+    if (error) return std::unexpected(file_error(place, "cannot be read", error.value()));
+  }
+  return names;
+}
+
+/// Sorting by name sorts by arrival. The uid tells apart two copies of one message in one folder.
+std::string unique_name(const Entry& entry) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(entry.received_at).time_since_epoch().count();
+  return fmt::format("{}.{}U{}.postern", seconds, entry.id.text(), entry.uid);
+}
+
 std::expected<std::uint64_t, Error> write_entry(MailboxSource& source, const Entry& entry,
                                                 const std::filesystem::path& directory, bool keep_crlf) {
   auto octets = source.message(entry.id);
   if (!octets) return std::unexpected(std::move(octets.error()));
   if (!keep_crlf) to_line_feeds(*octets);
   const auto seconds = std::chrono::floor<std::chrono::seconds>(entry.received_at).time_since_epoch().count();
-  // Sorting by name sorts by arrival. The uid tells apart two copies of one message in one folder.
-  const std::string name =
-      fmt::format("{}.{}U{}.postern,S={}", seconds, entry.id.text(), entry.uid, octets->size());
+  const std::string name = unique_name(entry);
   const std::string flags = maildir_flags(entry.flags);
-  const bool is_new = (entry.flags & kSeen) == 0 && flags.empty();
   const std::filesystem::path temporary = directory / "tmp" / name;
   const std::filesystem::path final_name =
-      is_new ? directory / "new" / name : directory / "cur" / (name + ":2," + flags);
+      flags.empty() ? directory / "new" / name : directory / "cur" / (name + ":2," + flags);
   auto written = write_file(temporary, *octets, seconds);
   if (!written) return std::unexpected(std::move(written.error()));
   if (::rename(temporary.c_str(), final_name.c_str()) != 0) {
@@ -133,12 +153,18 @@ std::expected<void, Error> write_folder(MailboxSource& source, std::string_view 
                                         const FolderInfo& folder, const std::filesystem::path& directory,
                                         bool keep_crlf, ExportReport& report) {
   ++report.folders;
+  const auto present = names_in(directory);
+  if (!present) return std::unexpected(present.error());
   std::uint32_t after = 0;
   for (;;) {
     auto entries = source.entries(mailbox, folder.name, after, kEntriesPerRead);
     if (!entries) return std::unexpected(std::move(entries.error()));
     if (entries->empty()) return {};
     for (const Entry& entry : *entries) {
+      if (present->contains(unique_name(entry))) {
+        ++report.already_there;
+        continue;
+      }
       auto octets = write_entry(source, entry, directory, keep_crlf);
       if (!octets) {
         Error error = std::move(octets.error());
@@ -152,6 +178,16 @@ std::expected<void, Error> write_folder(MailboxSource& source, std::string_view 
     }
     after = entries->back().uid;
   }
+}
+
+/// Everything of it is on the disk before anybody hears that it was exported, and deletes the original.
+std::expected<void, Error> sync_tree(const std::filesystem::path& directory) {
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return std::unexpected(file_error(directory, "cannot be opened", errno));
+  const int error = ::syncfs(descriptor) == 0 ? 0 : errno;
+  (void)::close(descriptor);
+  if (error == 0) return {};
+  return std::unexpected(file_error(directory, "cannot be synced", error));
 }
 
 }  // namespace
@@ -175,6 +211,8 @@ std::expected<ExportReport, Error> export_maildir(MailboxSource& source, std::st
     auto written = write_folder(source, mailbox, folder, place, keep_crlf, report);
     if (!written) return std::unexpected(std::move(written.error()).with(where));
   }
+  auto synced = sync_tree(directory);
+  if (!synced) return std::unexpected(std::move(synced.error()).with(where));
   return report;
 }
 

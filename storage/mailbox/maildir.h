@@ -10,7 +10,9 @@
 namespace postern::storage {
 
 struct ExportReport {
-  std::uint64_t folders = 0, messages = 0, octets = 0;
+  std::uint64_t folders = 0;
+  std::uint64_t messages = 0, octets = 0;  ///< written
+  std::uint64_t already_there = 0;         ///< from an earlier export; left as the reader has them
 };
 
 /// What Maildir export needs of a mailbox; implemented by the store itself and by the command line over the
@@ -26,8 +28,9 @@ class MailboxSource {
 
 /// Writes a mailbox as a Maildir++ tree (INBOX is the top, other folders are `.Name`, hierarchy separator
 /// '.'): new mail in new/, seen mail in cur/ with its flags. Line ends become LF, as Maildir readers expect,
-/// unless keep_crlf. Written to tmp/ and renamed. `directory` is made; one that exists must be empty or a
-/// Maildir.
+/// unless keep_crlf. Written to tmp/ and renamed, and on the disk when this returns. `directory` is made; one
+/// that exists must be empty or a Maildir. A message has the same name in every export, so a second one into the
+/// same Maildir adds what has come since, and a copy that its reader has moved or marked is not made again.
 std::expected<ExportReport, Error> export_maildir(MailboxSource& source, std::string_view mailbox,
                                                   const std::filesystem::path& directory,
                                                   bool keep_crlf = false);

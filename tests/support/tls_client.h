@@ -49,6 +49,12 @@ class TlsClient {
     if (options.session != nullptr) SSL_set_session(ssl_.get(), options.session);
   }
 
+  ~TlsClient() {
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
+  }  // or OpenSSL spoils the ticket for others
+  TlsClient(const TlsClient&) = delete;
+  TlsClient& operator=(const TlsClient&) = delete;
+
   void feed(std::string_view ciphertext) {
     if (!ciphertext.empty()) BIO_write(input_, ciphertext.data(), static_cast<int>(ciphertext.size()));
   }

@@ -68,9 +68,9 @@ def dkim():
     zone = {name: [{"TXT": record} for record in types.get("TXT", [])] for name, types in rfc.items()}
 
     def both(answer):
-            got = [signature["result"] for signature in answer.get("signatures", [])]
-            return got == ["pass", "pass"] or "expected two passes"
-        yield "RFC 8463 appendix A", {"zone": zone, "message_b64": base64.b64encode(message).decode(), "now": NOW}, both
+        got = [signature["result"] for signature in answer.get("signatures", [])]
+        return got == ["pass", "pass"] or "expected two passes"
+    yield "RFC 8463 appendix A", {"zone": zone, "message_b64": base64.b64encode(message).decode(), "now": NOW}, both
 
 
 def arc():
