@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one of the published suites (spf, dkim, arc, dmarc) through build/postern_adapter.
+"""Runs one of the published suites (spf, dkim, arc, dmarc, authres) through build/postern_adapter.
 
     suites.py AREA ADAPTER
 
@@ -130,11 +130,34 @@ def dmarc():
         yield case["id"], question, judge
 
 
+def authres():
+    for case in json.loads(read("authres", "lieser", "parse-cases.json")):
+        def judge(answer, expected=case["expect"]):
+            # The paths are the suite's; ours are put in front of them.
+            flat = {"authserv_id": answer.get("authserv_id"), "authres_version": answer.get("version"),
+                    "resinfo.length": len(answer.get("results", []))}
+            for index, result in enumerate(answer.get("results", [])):
+                flat.update({f"resinfo[{index}].method": result["method"], f"resinfo[{index}].method_version": result["version"],
+                             f"resinfo[{index}].result": result["result"], f"resinfo[{index}].reason": result.get("reason")})
+                flat.update({f"resinfo[{index}].properties.{name}": value for name, value in result["properties"].items()})
+            for entry in expected:
+                if entry.get("parse_fails"):
+                    if "error" not in answer:
+                        return "expected an error"
+                elif "error" in answer:
+                    return "error: " + answer["error"]
+                elif entry["op"] == "equal" and flat.get(entry["field"]) != entry["value"]:
+                    return f"expected {entry['field']} = {entry['value']!r}"
+            return True
+        judge.takes_errors = True
+        yield case["id"], {"header": case["header"], "relaxed": case["relaxed_parsing"], "internationalized": case["internationalized"]}, judge
+
+
 def main(area, adapter):
     if not os.path.isdir(os.path.join(SHARED, area)):
         print(f"{os.path.join(SHARED, area)} is not there: skipped")
         return SKIPPED
-    cases = list({"spf": spf, "dkim": dkim, "arc": arc, "dmarc": dmarc}[area]())
+    cases = list({"spf": spf, "dkim": dkim, "arc": arc, "dmarc": dmarc, "authres": authres}[area]())
     lines = "".join(json.dumps({"id": index, **question}) + "\n" for index, (_, question, _) in enumerate(cases))
     done = subprocess.run([adapter, area], input=lines, capture_output=True, text=True, check=False, timeout=240)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -142,7 +165,8 @@ def main(area, adapter):
     if done.returncode != 0 or len(answers) != len(cases):
         failed.append(f"exit code {done.returncode}, {len(answers)} answers to {len(cases)} cases: {done.stderr[-2000:]}")
     for (name, _, judge), answer in zip(cases, answers):
-        problem = "error: " + answer["error"] if "error" in answer else judge(answer)
+        takes_errors = getattr(judge, "takes_errors", False)
+        problem = "error: " + answer["error"] if "error" in answer and not takes_errors else judge(answer)
         reason = ARGUED.get(f"{area} {name}")
         if problem is True:
             if reason:
