@@ -278,6 +278,11 @@ void Batch::roll_back() {
   clear();
 }
 
+void Batch::restart(MessageId newest) {
+  newest_at_open_ = newest;
+  newest_of_core_.fill(MessageId{});
+}
+
 // Put and Delete on a WriteBatch fail only for sizes beyond 4 GiB, which check() keeps out.
 void Batch::put(Table table, std::string_view key, std::string_view value) {
   (void)writes_.Put(database_.table(table), slice(key), slice(value));

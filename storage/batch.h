@@ -38,6 +38,8 @@ class Batch {
   rocksdb::WriteBatch& sealed();
   void publish();
   void roll_back();
+  /// After the database has been opened and the directory loaded again; the batch is empty.
+  void restart(MessageId newest);
 
  private:
   struct Target {
@@ -61,7 +63,7 @@ class Batch {
   Directory& directory_;
   rocksdb::WriteBatch writes_;
   std::vector<MessageId> ids_;  ///< added to this batch
-  const MessageId newest_at_open_;
+  MessageId newest_at_open_;
   std::array<MessageId, 256> newest_of_core_{};
   std::vector<Target> targets_;
   std::string value_, key_;  ///< scratch

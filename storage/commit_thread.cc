@@ -21,10 +21,11 @@ std::uint64_t microseconds(std::chrono::steady_clock::duration time) {
 }  // namespace
 
 CommitThread::CommitThread(const Options& options, const Database& database, Directory& directory,
-                           MessageId newest, std::shared_ptr<Health> health)
+                           MessageId newest, std::shared_ptr<Health> health, Reopen reopen)
     : options_(options),
       database_(database),
       health_(std::move(health)),
+      reopen_(std::move(reopen)),
       batch_(database, directory, newest) {
   upkeep(Clock::now());  // so that the first statistics() and the first submit() know the disk
   thread_ = std::thread([this] { loop(); });
@@ -125,7 +126,7 @@ std::size_t CommitThread::commit_from(std::size_t first) {
     if (item.command != nullptr) break;
     if (end > first && octets + item.octets > options_.batch_octets_max) break;
     octets += item.octets;
-    const auto fits = batch_.add(item.transaction);
+    const std::expected<void, Error> fits = log_suspect_ ? not_tried() : batch_.add(item.transaction);
     if (fits) {
       ++added;
     } else {
@@ -155,6 +156,7 @@ std::size_t CommitThread::commit_from(std::size_t first) {
 }
 
 void CommitThread::execute(Command& command) {
+  if (log_suspect_) return command.result.set_value(not_tried());
   auto changed = command.kind == Command::Kind::set_flags
                      ? batch_.set_flags(command.mailbox, command.folder, command.uids.front(), command.set,
                                         command.clear)
@@ -171,14 +173,14 @@ void CommitThread::execute(Command& command) {
   command.result.set_value(std::move(changed));  // the command is gone from here on
 }
 
+/// What was queued when a write failed must not follow it into the log.
+std::unexpected<Error> CommitThread::not_tried() const {
+  return std::unexpected(Error{.code = health_->has(Trouble::no_space) ? Code::no_space : Code::io,
+                               .context = "commit: not tried after a failure: " + health_->text()});
+}
+
 std::expected<void, Error> CommitThread::write() {
   if (batch_.empty()) return {};
-  if (log_suspect_) {
-    counters_.failed.fetch_add(1, std::memory_order_relaxed);
-    return std::unexpected(
-        Error{.code = health_->has(Trouble::no_space) ? Code::no_space : Code::io,
-              .context = "commit: not tried after an earlier failure: " + health_->text()});
-  }
   const Clock::time_point before = Clock::now();
   const rocksdb::Status status = write_patiently();
   counters_.sync_microseconds.fetch_add(microseconds(Clock::now() - before), std::memory_order_relaxed);
@@ -243,37 +245,45 @@ void CommitThread::upkeep(Clock::time_point now) {
 }
 
 /// While in trouble nothing new is taken, so no write would find out that the trouble is over: ask.
+///
+/// After a failed write the database is opened again. Recovery after a crash reads a log as far as its first
+/// damaged record, and the failed write may have left one: what came behind it in the same log would be
+/// acknowledged and lost. Opening again is that recovery, and begins a new log. A transaction whose sync failed
+/// may come back with it although its client was told 4xx; the other way round cannot happen.
 void CommitThread::recover() {
-  rocksdb::DB& db = database_.db();
   if (health_->has(Trouble::stalled)) {
     std::uint64_t stopped = 0;
-    if (db.GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) && stopped == 0)
+    if (database_.is_open() &&
+        database_.db().GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) && stopped == 0)
       health_->clear(Trouble::stalled);
   }
   if (!log_suspect_ && !health_->has(Trouble::no_space) && !health_->has(Trouble::failed)) return;
-  if (health_->has(Trouble::low_space)) return;  // resuming flushes, which needs space
-  // Resume() refuses, as it must, after errors that lost data.
-  if (!db.Resume().ok() || !begin_new_log()) return;
+  if (!has_room_to_reopen()) return;
+  log_suspect_ = true;
+  const auto newest = reopen_();
+  if (!newest) {
+    health_->set(newest.error().code == Code::no_space ? Trouble::no_space : Trouble::failed,
+                 newest.error().context);
+    return;
+  }
+  batch_.restart(*newest);
   log_suspect_ = false;
   health_->clear(Trouble::no_space);
   health_->clear(Trouble::failed);
+  health_->clear(Trouble::stalled);
 }
 
-/// Recovery after a crash reads a log as far as its first damaged record, and a write that failed may have
-/// left one: what came behind it would be acknowledged and lost. So all that is in memory goes into tables,
-/// and the log is done with. A column family without anything in memory would keep it alive, hence a mark in
-/// each.
-bool CommitThread::begin_new_log() {
-  rocksdb::WriteBatch marks;
-  for (rocksdb::ColumnFamilyHandle* table : database_.tables()) (void)marks.Delete(table, rocksdb::Slice());
-  rocksdb::WriteOptions options;
-  options.disableWAL = true;
-  options.no_slowdown = true;
-  rocksdb::DB& db = database_.db();
-  return db.Write(options, &marks).ok() && db.Flush(rocksdb::FlushOptions(), database_.tables()).ok();
+/// As long as there is none, the database stays open for reading.
+bool CommitThread::has_room_to_reopen() const {
+  if (health_->has(Trouble::low_space)) return false;
+  if (!database_.is_open()) return true;
+  std::uint64_t in_memory = 0;
+  (void)database_.db().GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &in_memory);
+  return counters_.free_octets.load(std::memory_order_relaxed) >= in_memory + kReopenOctetsMin;
 }
 
 void CommitThread::count_disk() {
+  if (!database_.is_open()) return;
   rocksdb::DB& db = database_.db();
   std::uint64_t tables = 0;
   std::uint64_t blobs = 0;

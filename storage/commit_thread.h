@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -43,10 +44,16 @@ class CommitThread {
   /// Looks at the disk, and tries to write again after an error, once in this time.
   static constexpr std::chrono::milliseconds kUpkeepInterval{1000};
   static constexpr std::chrono::milliseconds kStalledUpkeepInterval{100};
+  /// Beside what is in memory and goes to tables when the database is opened again.
+  static constexpr std::uint64_t kReopenOctetsMin = 4U << 20;
   static constexpr int kUpkeepsPerDiskCount = 10;  ///< counting our own files costs more
 
+  /// Opens the database again with nobody using it, loads the directory, gives the newest id. Called on the
+  /// commit thread after a write has failed.
+  using Reopen = std::function<std::expected<MessageId, Error>()>;
+
   CommitThread(const Options& options, const Database& database, Directory& directory, MessageId newest,
-               std::shared_ptr<Health> health);
+               std::shared_ptr<Health> health, Reopen reopen);
   ~CommitThread() { stop(); }
   CommitThread(const CommitThread&) = delete;
   CommitThread& operator=(const CommitThread&) = delete;
@@ -82,16 +89,18 @@ class CommitThread {
   bool take();
   std::size_t commit_from(std::size_t first);
   void execute(Command& command);
+  std::unexpected<Error> not_tried() const;
   std::expected<void, Error> write();
   rocksdb::Status write_patiently();
   void upkeep(Clock::time_point now);
   void recover();
-  bool begin_new_log();
+  bool has_room_to_reopen() const;
   void count_disk();
 
   const Options options_;
   const Database& database_;
   std::shared_ptr<Health> health_;
+  const Reopen reopen_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

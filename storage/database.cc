@@ -42,7 +42,7 @@ class Listener final : public rocksdb::EventListener {
     const Error error = error_of(*status, "background work");
     health_->set(error.code == Code::no_space ? Trouble::no_space : Trouble::failed, error.context);
   }
-  /// The commit thread resumes, when it sees that there is space; RocksDB's own recovery would be in its way.
+  /// The commit thread opens the database again; RocksDB's own recovery would be in its way.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status status,
                             bool* automatic) override {
     if (error_of(status, "").code == Code::no_space) *automatic = false;
@@ -109,6 +109,7 @@ rocksdb::DBOptions database_options(const Options& options, std::shared_ptr<Heal
   result.max_log_file_size = kInfoLogOctetsMax;
   result.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   if (options.read_only) result.info_log = std::make_shared<NoLog>();
+  result.max_bgerror_resume_count = 0;  // see Listener::OnErrorRecoveryBegin()
   result.listeners.push_back(std::make_shared<Listener>(std::move(health)));
   return result;
 }
@@ -211,13 +212,27 @@ Error error_of(const rocksdb::Status& status, std::string_view doing) {
 
 std::expected<std::unique_ptr<Database>, Error> Database::open(const Options& options,
                                                                std::shared_ptr<Health> health) {
-  const std::string path = options.path.string();
   if (!crc32c_is_sound())
     return std::unexpected(
-        Error{.code = Code::io, .context = path + ": this build computes wrong checksums"});
-  const rocksdb::DBOptions db_options = database_options(options, std::move(health));
+        Error{.code = Code::io, .context = options.path.string() + ": this build computes wrong checksums"});
+  std::unique_ptr<Database> database(new Database(options, std::move(health)));
+  auto connected = database->connect(options);
+  if (!connected) return std::unexpected(std::move(connected.error()));
+  return database;
+}
+
+std::expected<void, Error> Database::reopen() {
+  disconnect();
+  Options options = options_;
+  options.create_if_missing = false;  // a store that is gone must not come back empty
+  return connect(options);
+}
+
+std::expected<void, Error> Database::connect(const Options& options) {
+  const std::string path = options.path.string();
+  const rocksdb::DBOptions db_options = database_options(options, health_);
   auto checked = check_tables(db_options, options);
-  if (!checked) return std::unexpected(std::move(checked.error()));
+  if (!checked) return checked;
 
   const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_octets);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -235,12 +250,17 @@ std::expected<std::unique_ptr<Database>, Error> Database::open(const Options& op
     if (opened.IsIOError() && opened.ToString().find("lock ") != std::string::npos) error.code = Code::locked;
     return std::unexpected(std::move(error));
   }
-  return std::unique_ptr<Database>(new Database(db, std::move(handles)));
+  db_.reset(db);
+  handles_ = std::move(handles);
+  return {};
 }
 
-Database::~Database() {
-  for (rocksdb::ColumnFamilyHandle* handle : handles_) (void)db_->DestroyColumnFamilyHandle(handle);
+void Database::disconnect() {
+  if (!db_) return;
+  for (rocksdb::ColumnFamilyHandle* handle : std::exchange(handles_, {}))
+    (void)db_->DestroyColumnFamilyHandle(handle);
   (void)db_->Close();  // everything acknowledged is in the synced log: a failure here loses nothing
+  db_.reset();
 }
 
 std::expected<std::string, Error> Database::get(Table where, std::string_view key,

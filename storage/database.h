@@ -37,9 +37,17 @@ class Database {
   /// directory.
   static std::expected<std::unique_ptr<Database>, Error> open(const Options& options,
                                                               std::shared_ptr<Health> health);
-  ~Database();
+  ~Database() { disconnect(); }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
+
+  /// Closes RocksDB and opens it again, as after a crash: the one way back from a failed write that does not
+  /// depend on what state the failure left RocksDB in. (Its own, DB::Resume(), waits for ever in 7.8 when the
+  /// failure met a flush that was about to begin.) Nobody else may be using this object meanwhile. After an
+  /// error nothing is open, and it may be tried again.
+  std::expected<void, Error> reopen();
+  /// False only after a reopen() that failed; then nothing below may be called.
+  bool is_open() const { return db_ != nullptr; }
 
   rocksdb::DB& db() const { return *db_; }
   rocksdb::ColumnFamilyHandle* table(Table table) const { return handles_[static_cast<std::size_t>(table)]; }
@@ -50,12 +58,15 @@ class Database {
   std::unique_ptr<rocksdb::Iterator> iterate(Table table, const rocksdb::ReadOptions& options) const;
 
  private:
-  Database(rocksdb::DB* db, std::vector<rocksdb::ColumnFamilyHandle*> handles)
-      : db_(db), handles_(std::move(handles)) {}
+  Database(const Options& options, std::shared_ptr<Health> health)
+      : options_(options), health_(std::move(health)) {}
+  std::expected<void, Error> connect(const Options& options);
+  void disconnect();
 
+  const Options options_;
+  const std::shared_ptr<Health> health_;
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*>
-      handles_;  // owned by RocksDB's rules: destroyed before the database
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // RocksDB's: given back before the database is closed
 };
 
 }  // namespace postern::storage

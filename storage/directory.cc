@@ -22,6 +22,14 @@ std::uint32_t uid_validity_at(std::uint64_t now_ms) {
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(now_ms / 1000, 1, kNumberMax));
 }
 
+std::expected<Ledger, Error> load_ledger(const Database& database) {
+  const auto value = database.get(Table::meta, kLedgerKey, "ledger");
+  if (!value) return std::unexpected(value.error());
+  const auto ledger = decode_ledger(*value);
+  if (!ledger) return std::unexpected(corrupt("ledger", ledger.error()));
+  return *ledger;
+}
+
 }  // namespace
 
 std::string_view folder_name(std::string_view name) {
@@ -32,24 +40,29 @@ std::string_view folder_name(std::string_view name) {
 }
 
 std::expected<void, Error> Directory::load(const Database& database, bool lenient) {
-  auto loaded = load_mailboxes(database, lenient);
-  if (loaded) loaded = load_totals(database);
-  if (!loaded) return loaded;
-  loaded = load_ledger(database);
-  if (lenient) return {};
-  return loaded;
-}
+  auto mailboxes = load_mailboxes(database, lenient);
+  if (!mailboxes) return std::unexpected(std::move(mailboxes.error()));
+  auto totals = load_totals(database, *mailboxes);
+  if (!totals) return totals;
+  const auto ledger = load_ledger(database);
+  if (!ledger && !lenient) return std::unexpected(ledger.error());
 
-std::expected<void, Error> Directory::load_ledger(const Database& database) {
-  const auto value = database.get(Table::meta, kLedgerKey, "ledger");
-  if (!value) return std::unexpected(value.error());
-  const auto ledger = decode_ledger(*value);
-  if (!ledger) return std::unexpected(corrupt("ledger", ledger.error()));
-  working_ledger_ = committed_ledger_ = *ledger;
+  const std::unique_lock lock(mutex_);
+  mailboxes_ = std::move(*mailboxes);
+  working_ledger_ = committed_ledger_ = ledger.value_or(Ledger{});
+  // A number is used once. The largest in use is enough to know: mailboxes are never removed.
+  next_mailbox_ = 1;
+  for (const auto& [address, mailbox] : mailboxes_)
+    next_mailbox_ = std::max(next_mailbox_, std::uint64_t{mailbox->committed.id} + 1);
+  folders_cached_ = 0;
+  touched_folders_.clear();
+  touched_mailboxes_.clear();
+  made_.clear();
   return {};
 }
 
-std::expected<void, Error> Directory::load_mailboxes(const Database& database, bool lenient) {
+std::expected<Directory::Mailboxes, Error> Directory::load_mailboxes(const Database& database, bool lenient) {
+  Mailboxes mailboxes;
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const auto rows = database.iterate(Table::mailboxes, options);
@@ -64,15 +77,13 @@ std::expected<void, Error> Directory::load_mailboxes(const Database& database, b
     mailbox->address = address;
     mailbox->working = mailbox->committed = *record;
     mailbox->stored = true;
-    // An id is used once. The largest in use is enough to know: mailboxes are never removed.
-    next_mailbox_ = std::max(next_mailbox_, std::uint64_t{record->id} + 1);
-    mailboxes_.emplace(address, std::move(mailbox));
+    mailboxes.emplace(address, std::move(mailbox));
   }
   if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "mailboxes"));
-  return {};
+  return mailboxes;
 }
 
-std::expected<void, Error> Directory::load_totals(const Database& database) {
+std::expected<void, Error> Directory::load_totals(const Database& database, Mailboxes& mailboxes) {
   std::unordered_map<std::uint32_t, Totals> totals;
   rocksdb::ReadOptions options;
   options.fill_cache = false;
@@ -86,7 +97,7 @@ std::expected<void, Error> Directory::load_totals(const Database& database) {
     sum.octets += record->octets;
   }
   if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "folders"));
-  for (const auto& [address, mailbox] : mailboxes_)
+  for (const auto& [address, mailbox] : mailboxes)
     mailbox->working_totals = mailbox->committed_totals = totals[mailbox->committed.id];
   return {};
 }

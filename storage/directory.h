@@ -48,7 +48,8 @@ class Directory {
         folders;  ///< the commit thread's only; nodes stay where they are
   };
 
-  /// Reads every mailbox and folder record and the ledger. A folder record that cannot be read is left out
+  /// Reads every mailbox and folder record and the ledger; what this object held before is replaced when all
+  /// has been read. A folder record that cannot be read is left out
   /// here: deliveries to that folder fail, verify() names it, and everyone else's mail goes on. A mailbox
   /// record or ledger that cannot be read is an error, for a delivery would write over it; unless `lenient`,
   /// where nothing will be written: then it is left out too.
@@ -81,15 +82,16 @@ class Directory {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
-  std::expected<void, Error> load_mailboxes(const Database& database, bool lenient);
-  std::expected<void, Error> load_ledger(const Database& database);
-  std::expected<void, Error> load_totals(const Database& database);
+  using Mailboxes = std::unordered_map<std::string, std::unique_ptr<Mailbox>, Hash, std::equal_to<>>;
+
+  static std::expected<Mailboxes, Error> load_mailboxes(const Database& database, bool lenient);
+  static std::expected<void, Error> load_totals(const Database& database, Mailboxes& mailboxes);
   void settle();
   void forget(Mailbox& mailbox, const Folder& folder);
 
   mutable std::shared_mutex
       mutex_;  ///< the commit thread takes it to change what others see; reads its own without
-  std::unordered_map<std::string, std::unique_ptr<Mailbox>, Hash, std::equal_to<>> mailboxes_;
+  Mailboxes mailboxes_;
   Ledger working_ledger_, committed_ledger_;
   std::uint64_t next_mailbox_ = 1;  ///< wider than a number is: past the last one nothing is given out
   std::size_t folders_cached_ = 0;

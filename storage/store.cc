@@ -131,7 +131,7 @@ std::expected<MessageId, Error> newest_message(const Database& database) {
 
 }  // namespace
 
-/// Readers hold `open_` shared, close() holds it alone: RocksDB is never taken from under a reader.
+/// Readers hold `open` shared, close() and reopen() hold it alone: RocksDB is never taken from under a reader.
 class Store::Impl {
  public:
   std::shared_ptr<Health> health = std::make_shared<Health>();
@@ -145,7 +145,19 @@ class Store::Impl {
   auto reading(Read read) const -> decltype(read(*database)) {
     const std::shared_lock guard(open);
     if (!database) return std::unexpected(closed());
+    if (!database->is_open())
+      return std::unexpected(Error{.code = Code::io, .context = "the store is not open: " + health->text()});
     return read(*database);
+  }
+
+  /// On the commit thread.
+  std::expected<MessageId, Error> reopen() {
+    const std::unique_lock alone(open);
+    auto opened = database->reopen();
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    auto loaded = directory.load(*database, /*lenient=*/false);
+    if (!loaded) return std::unexpected(std::move(loaded.error()));
+    return newest_message(*database);
   }
 
   std::expected<std::uint64_t, Error> run(Command& command) {
@@ -185,7 +197,8 @@ std::expected<std::unique_ptr<Store>, Error> Store::open(const Options& options)
   if (!newest) return std::unexpected(Error(newest.error()).with(options.path.string()));
   if (!options.read_only)
     impl->commit =
-        std::make_unique<CommitThread>(options, *impl->database, impl->directory, *newest, impl->health);
+        std::make_unique<CommitThread>(options, *impl->database, impl->directory, *newest, impl->health,
+                                       [owner = impl.get()] { return owner->reopen(); });
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 

@@ -48,13 +48,14 @@ class Socket final : public Cancellable {
   /// Sends all of it (MSG_WAITALL); the octets must stay until the task is done.
   Task<std::expected<void, Error>> send(std::string_view octets, Deadline deadline);
 
-  /// Ends a waiting receive with Errc::cancelled, or with octets that have arrived meanwhile: none are lost. The socket stays
-  /// usable. Does nothing when none waits.
+  /// Ends a waiting receive with Errc::cancelled, or with octets that have arrived meanwhile: none are lost.
+  /// The socket stays usable. Does nothing when none waits.
   void cancel_receive() noexcept;
   /// Ends all operations, now and later, with Errc::cancelled.
   void cancel() noexcept override;
-  /// Cancels what is in flight, waits for it, closes. Idempotent. Unread octets that have arrived over TCP are thrown away
-  /// first, so that the last reply is not followed by a reset. `reset`: abortive close (RST) for garbage talkers.
+  /// Cancels what is in flight, waits for it, closes. Idempotent. Unread octets that have arrived over TCP
+  /// are thrown away first, so that the last reply is not followed by a reset. `reset`: abortive close (RST)
+  /// for garbage talkers.
   Task<void> close(bool reset = false);
 
   bool is_open() const;

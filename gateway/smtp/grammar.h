@@ -14,7 +14,25 @@ namespace postern::smtp {
 
 /// Every verb we know the name of, also those we refuse by name.
 enum class Verb : std::uint8_t {
-  unknown, helo, ehlo, lhlo, mail, rcpt, data, bdat, rset, noop, help, vrfy, expn, quit, starttls, auth, xclient, etrn, turn,
+  unknown,
+  helo,
+  ehlo,
+  lhlo,
+  mail,
+  rcpt,
+  data,
+  bdat,
+  rset,
+  noop,
+  help,
+  vrfy,
+  expn,
+  quit,
+  starttls,
+  auth,
+  xclient,
+  etrn,
+  turn,
 };
 std::string_view to_string(Verb verb);  ///< "MAIL"; "unknown" for the one without a name
 
@@ -31,9 +49,10 @@ CommandLine split_command(std::string_view line);
 
 /// What the grammar must know of the session.
 struct GrammarContext {
-  bool extended = true;        ///< EHLO or LHLO was said: parameters are allowed
-  bool smtputf8 = true;        ///< for RCPT: SMTPUTF8 was given at MAIL; for MAIL the command itself may carry it
-  std::uint64_t message_octets_max = std::numeric_limits<std::uint64_t>::max();  ///< SIZE= above it answers 552 5.3.4
+  bool extended = true;  ///< EHLO or LHLO was said: parameters are allowed
+  bool smtputf8 = true;  ///< for RCPT: SMTPUTF8 was given at MAIL; for MAIL the command itself may carry it
+  std::uint64_t message_octets_max =
+      std::numeric_limits<std::uint64_t>::max();  ///< SIZE= above it answers 552 5.3.4
 };
 
 /// Each returns the command, or the reply that refuses it: 501 5.1.7 (sender) or 5.1.3 (recipient) for a path, 501 5.5.4 for a bad or

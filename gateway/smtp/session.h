@@ -24,14 +24,16 @@ enum class Protocol : std::uint8_t { smtp, lmtp };
 
 /// Every bound of a session has its name here. Zero is never "unlimited".
 struct SessionLimits {
-  std::size_t command_octets_max = 2048;      ///< with CRLF; RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions add
-  std::size_t text_line_octets_max = 0x7fffffff;  ///< §4.5.3.1.6 says 1000; longer is common in real mail, so a fact, not a refusal
+  /// With CRLF; RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions add.
+  std::size_t command_octets_max = 2048;
+  /// §4.5.3.1.6 says 1000; longer is common in real mail, so a fact, not a refusal.
+  std::size_t text_line_octets_max = 0x7fffffff;
   std::uint64_t message_octets_max = 26'214'400;
-  std::size_t recipients_max = 1000;          ///< §4.5.3.1.8: at least 100; 452 beyond, so that the rest is retried
-  unsigned errors_max = 20;                   ///< replies 5xx to commands; then 421 and close
-  unsigned commands_max = 10'000;             ///< per session
-  unsigned idle_commands_max = 100;           ///< NOOP, RSET, VRFY, HELP, failed EHLO … between two transactions
-  unsigned transactions_max = 10'000;         ///< per session
+  std::size_t recipients_max = 1000;   ///< §4.5.3.1.8: at least 100; 452 beyond, so that the rest is retried
+  unsigned errors_max = 20;            ///< replies 5xx to commands; then 421 and close
+  unsigned commands_max = 10'000;      ///< per session
+  unsigned idle_commands_max = 100;    ///< NOOP, RSET, VRFY, HELP, failed EHLO … between two transactions
+  unsigned transactions_max = 10'000;  ///< per session
   std::chrono::seconds command_timeout{300};  ///< §4.5.3.2.7
   std::chrono::seconds data_timeout{180};     ///< between two pieces of data, §4.5.3.2.5
   std::chrono::seconds session_timeout{7200};
@@ -39,14 +41,14 @@ struct SessionLimits {
 
 struct SessionOptions {
   std::string hostname;
-  std::string software = "Postern";           ///< after ESMTP in the greeting
+  std::string software = "Postern";  ///< after ESMTP in the greeting
   Protocol protocol = Protocol::smtp;
   SessionLimits limits;
   BareLineEndings bare_line_endings = BareLineEndings::reject;
-  bool tls_available = false;                 ///< STARTTLS is offered
-  bool tls_required = false;                  ///< MAIL before STARTTLS answers 530 5.7.0
-  bool xclient_allowed = false;               ///< this client's network may use XCLIENT
-  bool local_network = false;                 ///< exempt from errors_max etc. (limits.unlimited_from)
+  bool tls_available = false;    ///< STARTTLS is offered
+  bool tls_required = false;     ///< MAIL before STARTTLS answers 530 5.7.0
+  bool xclient_allowed = false;  ///< this client's network may use XCLIENT
+  bool local_network = false;    ///< exempt from errors_max etc. (limits.unlimited_from)
 };
 
 /// Figures of one visit, for the session's log line.
@@ -59,13 +61,13 @@ struct SessionCounts {
 struct ClientInfo {
   filters::Ip ip;
   std::uint16_t port = 0;
-  std::string name;        ///< verified reverse name or empty
+  std::string name;  ///< verified reverse name or empty
 };
 
 /// One recipient the driver accepted.
 struct AcceptedRecipient {
   RcptCommand command;
-  std::string as_given;    ///< the path as typed, for logs
+  std::string as_given;  ///< the path as typed, for logs
 };
 
 /// One MAIL … end of data.
@@ -73,8 +75,8 @@ struct Transaction {
   MailCommand mail;
   std::vector<AcceptedRecipient> recipients;
   Body body;
-  bool chunked = false;    ///< came by BDAT
-  bool normalized = false; ///< bare line endings were turned into CRLF
+  bool chunked = false;     ///< came by BDAT
+  bool normalized = false;  ///< bare line endings were turned into CRLF
 };
 
 /// Where the driver must be asked. The session waits until decide() was called.
@@ -87,16 +89,19 @@ enum class Stage : std::uint8_t {
   message,  ///< end of data: take_transaction(), then decide() once (SMTP) or decide_each() (LMTP)
 };
 
-struct NeedInput {   ///< flush take_output(), then wait for octets until `timeout` has passed
+/// Flush take_output(), then wait for octets until `timeout` has passed.
+struct NeedInput {
   std::chrono::seconds timeout;
 };
 struct Ask {
   Stage stage;
 };
-struct StartTls {};  ///< flush, then handshake with rest_of_input() as its first octets, then tls_established()
-struct Close {       ///< flush, then close
-  bool abortive = false;   ///< TLS or SSH instead of commands: no farewell
-  std::string cause;       ///< for the log: quit, errors, timeout, http, …
+/// Flush, then handshake with rest_of_input() as its first octets, then tls_established().
+struct StartTls {};
+/// Flush, then close.
+struct Close {
+  bool abortive = false;  ///< TLS or SSH instead of commands: no farewell
+  std::string cause;      ///< for the log: quit, errors, timeout, http, …
 };
 using Step = std::variant<NeedInput, Ask, StartTls, Close>;
 
@@ -152,7 +157,9 @@ class Session {
   Transaction take_transaction();
 
   /// The name given at EHLO, HELO or LHLO; at Stage::helo the one that is asked about.
-  const std::string& helo() const { return phase_ == Phase::asking && stage_ == Stage::helo ? pending_helo_ : helo_; }
+  const std::string& helo() const {
+    return phase_ == Phase::asking && stage_ == Stage::helo ? pending_helo_ : helo_;
+  }
   /// RFC 3848: SMTP, ESMTP, ESMTPS, LMTP, LMTPS, UTF8SMTP, UTF8SMTPS … for the current transaction.
   std::string protocol_name() const;
   const ClientInfo& client() const { return client_; }
@@ -234,7 +241,7 @@ class Session {
   std::string asked_line_;  ///< what the last Ask was about, for last_refusal()
   std::string_view current_line_;  ///< the command being executed
   std::size_t line_octets_ = 0;    ///< of the line under way, also of what was dropped
-  std::string refusal_;            ///< wire form: the answer to the chunk being thrown away; empty: the chunk is taken
+  std::string refusal_;  ///< wire form: the answer to the chunk being thrown away; empty: the chunk is taken
   int refusal_code_ = 0;
   std::uint64_t chunk_left_ = 0;
   MailCommand pending_mail_;
@@ -242,18 +249,21 @@ class Session {
   Transaction transaction_;
   DataDecoder decoder_;
   SessionCounts counts_;
-  std::size_t message_recipients_ = 0;  ///< of the message at Stage::message: its recipients may have been moved out
+  /// Of the message at Stage::message: its recipients may have been moved out.
+  std::size_t message_recipients_ = 0;
   unsigned idle_commands_ = 0, mail_commands_ = 0;
   Phase phase_ = Phase::greeting;
   Progress progress_ = Progress::none;
   Stage stage_ = Stage::connect;
   Verb verb_ = Verb::unknown;  ///< of the last command
-  char last_octet_ = 0;  ///< of the line under way
+  char last_octet_ = 0;        ///< of the line under way
   bool xclient_used_ = false, tls_active_ = false, pipelined_early_ = false;
   bool extended_ = false, pending_extended_ = false;  ///< EHLO or LHLO, not HELO
   bool hello_said_ = false, refused_at_connect_ = false, line_too_long_ = false;
-  bool after_bare_line_feed_ = false;  ///< the line under way was refused at a bare LF: silence up to its CRLF
-  bool after_unknown_chunk_ = false;   ///< a BDAT was refused whose octets nobody can count: only QUIT is taken
+  /// The line under way was refused at a bare LF: silence up to its CRLF.
+  bool after_bare_line_feed_ = false;
+  /// A BDAT was refused whose octets nobody can count: only QUIT is taken.
+  bool after_unknown_chunk_ = false;
   bool chunk_last_ = false, taken_ = false, smtputf8_ = false, close_abortive_ = false;
 };
 

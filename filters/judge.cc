@@ -1,0 +1,38 @@
+#include "filters/judge.h"
+
+#include <utility>
+
+#include "filters/header/sanity.h"
+#include "filters/policy/decide.h"
+#include "filters/reputation/local_lists.h"
+
+namespace postern::filters {
+namespace {
+
+/// Every check in its place. The order is the order of findings in every verdict: new checks go where they
+/// read best, and stay. No check is skipped because an earlier one is pending, so that all of them ask in the
+/// same round.
+Progress run_checks(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
+                    const Policy& policy, Findings& findings) {
+  if (analysis != nullptr) check_mail_loop(*analysis, policy, findings);
+  if (!policy.enabled) return Progress::done;
+
+  const Progress progress = check_local_lists(stage, envelope, policy, facts, findings);
+  if (analysis != nullptr) {
+    check_test_strings(analysis->test_strings(), policy.tag_score, findings);
+    check_header(envelope, *analysis, findings);
+  }
+  return progress;
+}
+
+}  // namespace
+
+Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
+                const Policy& policy) {
+  Findings findings;
+  const Progress progress = run_checks(stage, envelope, analysis, facts, policy, findings);
+  if (progress == Progress::pending) return {};
+  return {.verdict = decide(stage, std::move(findings), policy)};
+}
+
+}  // namespace postern::filters

@@ -1,0 +1,202 @@
+#include "gateway/pipeline/accept.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <utility>
+
+#include "filters/judge.h"
+#include "gateway/pipeline/record.h"
+#include "gateway/pipeline/replies.h"
+#include "gateway/pipeline/trace.h"
+
+namespace postern::pipeline {
+namespace {
+
+constexpr std::size_t kMessageIdOctetsMax =
+    998;  // of the field Message-ID in the log: one line (RFC 5322 §2.1.1)
+
+/// The door back from the commit thread: the outcome is kept here and the waiting task resumes on its own
+/// core. The store calls done() exactly once for each submit() that it took, so the wait ends.
+class Commit final : public storage::Completion {
+ public:
+  Commit() : reactor_(reactor::Reactor::current()) {}
+  void done(const std::expected<void, storage::Error>& result) noexcept override {
+    result_ = result;
+    reactor_.post([this] { event_.open(); });  // the last touch from that thread
+  }
+  reactor::Task<void> wait() { return event_.wait(); }
+  const std::expected<void, storage::Error>& result() const { return result_; }
+
+ private:
+  reactor::Reactor& reactor_;
+  reactor::Event event_;
+  std::expected<void, storage::Error> result_;
+};
+
+/// One message's way. Lives in the frame of accept_mail().
+class Acceptance {
+ public:
+  Acceptance(Core& core, Mail& mail) : core_(core), mail_(mail), config_(mail.snapshot->config) {
+    const auto now = reactor::Reactor::current().now_utc();
+    id_ = core_.ids.next(now);
+    mail_.envelope.id = id_.text();
+    mail_.envelope.received_at = now;
+    body_ = std::make_shared<const smtp::Body>(std::move(mail_.transaction.body));
+  }
+
+  reactor::Task<std::vector<smtp::Decision>> run();
+
+ private:
+  reactor::Task<bool> analyse();
+  reactor::Task<smtp::Reply> store();
+  storage::Transaction entry();
+  void add_deliveries(storage::Transaction& entry) const;
+  bool note_full_mailboxes();
+  std::vector<smtp::Decision> finish(const smtp::Reply& reply, bool stored);
+  const std::string& id() const { return mail_.envelope.id; }
+  const filters::Verdict* verdict() const { return verdict_ ? &*verdict_ : nullptr; }
+
+  Core& core_;
+  Mail& mail_;
+  const config::Config& config_;
+  storage::MessageId id_;
+  std::shared_ptr<const smtp::Body> body_;
+  std::optional<filters::Analysis> analysis_;
+  std::optional<filters::Verdict> verdict_;
+  std::vector<bool> full_;  ///< LMTP: recipients whose mailbox has no room; empty: none
+};
+
+reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
+  const bool analysed = co_await analyse();
+  if (!analysed) {
+    core_.journal.degraded("analysis", "queue_full");
+    co_return finish(replies::busy(id()), false);
+  }
+
+  const auto start = reactor::Clock::now();
+  const Answers answers = answers_of(core_, *mail_.snapshot);
+  verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts,
+                                    mail_.snapshot->policy, answers);
+  mail_.timings.judge = since(start);
+  if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer)
+    co_return finish(replies::refusal(*verdict_, replies::Moment::data, id()), false);
+
+  if (note_full_mailboxes()) co_return finish(replies::over_quota(config_.over_quota == "refuse"), false);
+  const smtp::Reply reply = co_await store();
+  co_return finish(reply, reply.positive());
+}
+
+/// False: the workers have too much to do already.
+reactor::Task<bool> Acceptance::analyse() {
+  const auto start = reactor::Clock::now();
+  if (body_->size() <= config_.limits.analysis_inline_octets_max) {
+    analysis_ = filters::Analysis::of(body_->view());
+    mail_.timings.analysis = since(start);
+    co_return true;
+  }
+  auto work = [this] { analysis_ = filters::Analysis::of(body_->view()); };
+  const auto done = co_await core_.services.workers.run(std::move(work));
+  mail_.timings.analysis = since(start);
+  co_return done.has_value() && analysis_.has_value();
+}
+
+/// Mailboxes may have filled up since RCPT. In LMTP each recipient hears of its own; in SMTP there is one
+/// reply for all, so the message is refused only when nobody has room, and else goes to all who were promised
+/// it. True: nobody has room.
+bool Acceptance::note_full_mailboxes() {
+  std::vector<bool> full(mail_.addresses.size());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < full.size(); ++i) {
+    full[i] = is_over_quota(core_.services.store, mail_.addresses[i], 0);
+    if (full[i]) ++count;
+  }
+  if (count == 0) return false;
+  if (count == full.size()) return true;
+  if (mail_.lmtp) full_ = std::move(full);
+  return false;
+}
+
+/// Two addresses of one mailbox are one delivery.
+void Acceptance::add_deliveries(storage::Transaction& entry) const {
+  const bool junk = verdict_->action == filters::Action::quarantine;
+  const std::string folder(junk ? kJunkFolder : std::string_view("INBOX"));
+  std::unordered_set<std::string_view> seen;
+  entry.deliveries.reserve(mail_.addresses.size());
+  for (std::size_t i = 0; i < mail_.addresses.size(); ++i) {
+    const std::string& mailbox = mail_.addresses[i].mailbox;
+    if (!full_.empty() && full_[i]) continue;
+    if (mail_.addresses.size() > 1 && !seen.insert(mailbox).second) continue;
+    entry.deliveries.push_back({.mailbox = mailbox, .folder = folder});
+  }
+}
+
+storage::Transaction Acceptance::entry() {
+  const bool judged = mail_.snapshot->policy.enabled;
+  TracedMessage traced = put_trace_in_front(mail_.envelope, judged ? verdict() : nullptr, *analysis_);
+  storage::Transaction entry;
+  entry.id = id_;
+  entry.received_at = mail_.envelope.received_at;
+  entry.mail_from = mail_.envelope.mail_from;
+  entry.header = std::move(traced.header);
+  entry.owner = body_;
+  entry.body = traced.body;
+  entry.envelope = envelope_json(mail_, body_->size());
+  entry.record = decision_json(mail_, *verdict_);
+  add_deliveries(entry);
+  return entry;
+}
+
+reactor::Task<smtp::Reply> Acceptance::store() {
+  const auto start = reactor::Clock::now();
+  Commit commit;
+  const bool taken = core_.services.store.submit(entry(), commit);
+  if (!taken) {
+    core_.journal.degraded("store", "full");
+    co_return replies::no_space(id());
+  }
+  co_await commit.wait();
+  mail_.timings.store = since(start);
+  if (commit.result()) co_return replies::accepted(id());
+  const storage::Error& error = commit.result().error();
+  core_.journal.degraded("store", storage::to_string(error.code));
+  core_.services.logger.write(
+      log::Line(log::Level::error, "store_failed").field("mid", id()).field("error", error.text()));
+  co_return error.code == storage::Code::no_space ? replies::no_space(id()) : replies::not_stored(id());
+}
+
+std::vector<smtp::Decision> Acceptance::finish(const smtp::Reply& reply, bool stored) {
+  std::string message_id;
+  const filters::HeaderField* field = analysis_ ? analysis_->find("Message-ID") : nullptr;
+  if (field != nullptr) message_id = filters::Analysis::unfolded(field->value.substr(0, kMessageIdOctetsMax));
+  core_.journal.message({.mail = mail_,
+                         .verdict = verdict(),
+                         .octets = body_->size(),
+                         .message_id = message_id,
+                         .reply = reply,
+                         .stored = stored});
+  if (!mail_.lmtp) return {smtp::Decision{.reply = reply}};
+  std::vector<smtp::Decision> each(mail_.addresses.size(), smtp::Decision{.reply = reply});
+  for (std::size_t i = 0; stored && i < full_.size(); ++i) {
+    if (full_[i]) each[i].reply = replies::over_quota(config_.over_quota == "refuse");
+  }
+  return each;
+}
+
+}  // namespace
+
+bool is_over_quota(const storage::Store& store, const AcceptedAddress& address,
+                   std::uint64_t declared_octets) {
+  if (address.quota_octets == 0) return false;
+  const std::uint64_t used = store.usage(address.mailbox).octets;
+  return used >= address.quota_octets || declared_octets > address.quota_octets - used;
+}
+
+reactor::Task<std::vector<smtp::Decision>> accept_mail(Core& core, Mail mail) {
+  Acceptance acceptance(core, mail);
+  auto replies = co_await acceptance.run();
+  co_return replies;
+}
+
+}  // namespace postern::pipeline

@@ -1,0 +1,92 @@
+#include "gateway/pipeline/answers.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "gateway/reactor/scope.h"
+
+namespace postern::pipeline {
+namespace {
+
+bool is_local(filters::QuestionKind kind) {
+  switch (kind) {
+    case filters::QuestionKind::client_list:
+    case filters::QuestionKind::sender_list:
+    case filters::QuestionKind::recipient_list:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::chrono::microseconds since(reactor::Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(reactor::Clock::now() - start);
+}
+
+reactor::Task<void> ask_one(Source* source, filters::Question question, reactor::Deadline deadline,
+                            filters::Facts* facts) {
+  const auto asked_at = reactor::Reactor::current().now_utc();
+  const auto start = reactor::Clock::now();
+  filters::Answer answer = co_await source->ask(question, deadline);
+  answer.asked_at = asked_at;
+  answer.took = since(start);
+  facts->answer(question, std::move(answer));
+}
+
+filters::Verdict gone_in_circles(const filters::Policy& policy) {
+  filters::Verdict verdict;
+  verdict.action = filters::Action::defer;
+  verdict.required = policy.tag_score;
+  verdict.incomplete.emplace_back("judge: too many rounds of questions");
+  verdict.reason = "deferred: the filters did not come to an end with their questions";
+  verdict.refusal = {.code = 451, .enhanced = "4.3.0", .text = "The message could not be judged, try again"};
+  return verdict;
+}
+
+}  // namespace
+
+bool Answers::answer_local(filters::Facts& facts) const {
+  const std::vector<filters::Question> open = facts.questions();
+  bool all = true;
+  for (const filters::Question& question : open) {
+    if (!is_local(question.kind)) {
+      all = false;
+      continue;
+    }
+    filters::Answer answer = lists_.answer(question);
+    answer.asked_at = reactor::Reactor::current().now_utc();
+    facts.answer(question, std::move(answer));
+  }
+  return all;
+}
+
+reactor::Task<void> Answers::answer_all(filters::Facts& facts) const {
+  if (answer_local(facts)) co_return;
+  const std::vector<filters::Question> open = facts.questions();
+  if (source_ == nullptr) {
+    for (const filters::Question& question : open) {
+      filters::Answer refused{.status = filters::AnswerStatus::refused};
+      refused.asked_at = reactor::Reactor::current().now_utc();
+      facts.answer(question, std::move(refused));
+    }
+    co_return;
+  }
+  const reactor::Deadline deadline = reactor::Clock::now() + timeout_;
+  reactor::Scope scope;
+  for (const filters::Question& question : open) scope.spawn(ask_one(source_, question, deadline, &facts));
+  co_await scope.join();
+}
+
+reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
+                                              const filters::Analysis* analysis, filters::Facts& facts,
+                                              const filters::Policy& policy, const Answers& answers) {
+  for (unsigned round = 0; round < Answers::kRoundsMax; ++round) {
+    filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts, policy);
+    if (judgement.verdict) co_return std::move(*judgement.verdict);
+    if (!answers.answer_local(facts)) co_await answers.answer_all(facts);
+  }
+  co_return gone_in_circles(policy);
+}
+
+}  // namespace postern::pipeline

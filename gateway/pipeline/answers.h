@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+
+#include "filters/judge.h"
+#include "gateway/pipeline/local_lists.h"
+#include "gateway/reactor/reactor.h"
+#include "gateway/reactor/task.h"
+
+namespace postern::pipeline {
+
+/// Who answers what only the outside world knows. Lives on one core.
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// Finishes by the deadline, with AnswerStatus::timed_out when nothing came. Many may be under way at once.
+  virtual reactor::Task<filters::Answer> ask(filters::Question question, reactor::Deadline deadline) = 0;
+};
+
+/// Answers the open questions of Facts: those about local lists at once, the rest by a Source, all in
+/// parallel. One core's.
+class Answers {
+ public:
+  /// Rounds of judging and asking for one verdict. A filter that needs more goes in circles.
+  static constexpr unsigned kRoundsMax = 64;
+
+  /// `source` may be null: then what only it could know is answered `refused`, which is never "no".
+  Answers(const LocalLists& lists, Source* source, std::chrono::milliseconds timeout)
+      : lists_(lists), source_(source), timeout_(timeout) {}
+
+  /// Without waiting; false when questions are left for the source.
+  bool answer_local(filters::Facts& facts) const;
+  /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed.
+  reactor::Task<void> answer_all(filters::Facts& facts) const;
+
+ private:
+  const LocalLists& lists_;
+  Source* source_;
+  std::chrono::milliseconds timeout_;
+};
+
+/// Judge, ask, judge: until there is a verdict. Does not suspend while all questions are local ones.
+/// Everything passed must outlive the task. When the rounds are used up the verdict is to defer: our trouble
+/// is never the sender's.
+reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
+                                              const filters::Analysis* analysis, filters::Facts& facts,
+                                              const filters::Policy& policy, const Answers& answers);
+
+}  // namespace postern::pipeline

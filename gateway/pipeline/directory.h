@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "filters/ip.h"
+#include "gateway/config/config.h"
+#include "gateway/smtp/address.h"
+
+namespace postern::pipeline {
+
+/// Where one recipient's mail goes.
+struct Resolution {
+  enum class Kind : std::uint8_t {
+    mailbox,      ///< one of ours
+    unknown,      ///< our domain, no such address: 550 5.1.1
+    foreign,      ///< not our domain: 550 5.7.1, nobody relays here
+    bad_address,  ///< in our domain, but written to be sent on: %-hack, bang path, an address in quotes:
+                  ///< 550 5.7.1
+  };
+  Kind kind = Kind::unknown;
+  std::string mailbox;             ///< the account's address in normal form (the key of the store)
+  std::uint64_t quota_octets = 0;  ///< 0: none
+};
+
+/// Domains, accounts and aliases of one manifest, compiled for look-up. Immutable; all cores.
+class Directory {
+ public:
+  Directory() = default;
+  explicit Directory(const config::Config& config);
+
+  /// Resolves a RCPT path: accounts, aliases, catch-all, recipients = "any", <Postmaster> and postmaster@ of
+  /// every domain of ours (RFC 5321 §4.5.1, always reachable), domain literals of our own listeners'
+  /// addresses and of `local`, the address the client connected to (postmaster only). Local parts are
+  /// compared without regard to ASCII case; U-labels and A-labels of a domain are the same domain (RFC 6531
+  /// §3.7.1). A source route is ignored (RFC 5321 appendix C).
+  Resolution resolve(const smtp::Path& path, const filters::Ip& local = {}) const;
+  bool is_local_domain(std::string_view domain) const;
+
+ private:
+  struct Domain {
+    std::string name;  ///< as the manifest spells it
+    bool any = false;
+    std::size_t catch_all = kNone;
+  };
+  struct Account {
+    std::string address;
+    std::uint64_t quota_octets = 0;
+  };
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  Resolution account(std::size_t index) const;
+  Resolution postmaster(std::string_view domain) const;
+
+  std::unordered_map<std::string, Domain> domains_;         // by A-labels, lower case
+  std::unordered_map<std::string, std::size_t> addresses_;  // identity() of accounts and aliases → accounts_
+  std::vector<Account> accounts_;
+  std::unordered_set<filters::Ip> literals_;  // addresses that listeners are bound to by name
+  std::size_t postmaster_ = kNone;
+  std::string first_domain_;  // where <Postmaster> lives when the manifest has no account at all
+};
+
+}  // namespace postern::pipeline

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "filters/judge.h"
+#include "gateway/log/log.h"
+#include "gateway/metrics/metrics.h"
+#include "gateway/pipeline/snapshot.h"
+#include "gateway/reactor/executor.h"
+#include "gateway/smtp/server/handler.h"
+#include "storage/store.h"
+
+namespace postern::pipeline {
+
+/// What the pipelines of all cores share. Thread-safe; outlives them.
+struct Services {
+  storage::Store& store;
+  reactor::Executor& workers;
+  log::Logger& logger;
+  metrics::Registry& metrics;
+  SnapshotHolder& snapshots;
+};
+
+/// The house of one core: from connect to the durable 250. Its core's thread only.
+class Pipeline final : public smtp::House {
+ public:
+  Pipeline(Services services, unsigned core);
+  ~Pipeline() override;
+
+  bool proxy_expected(std::size_t listener, const filters::Ip& peer) const override;
+  smtp::Terms terms(std::size_t listener, const filters::Ip& client) const override;
+  std::unique_ptr<smtp::Visit> visit(const smtp::Arrival& arrival) override;
+
+  /// Judges a message as if it had arrived so, stage by stage (connect, mail, each recipient, data), without
+  /// delivering anything: `postern scan`. The facts that were gathered come back with the verdict.
+  struct Scan {
+    filters::Verdict verdict;
+    filters::Facts facts;
+    filters::Stage decided_at = filters::Stage::data;  ///< the stage whose verdict this is
+  };
+  reactor::Task<Scan> scan(filters::Envelope envelope, std::string message);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A scan as JSON for the command line and the adapter: action, score, required, reason, refusal?, findings,
+/// incomplete, facts.
+std::string to_json(const Pipeline::Scan& scan);
+
+}  // namespace postern::pipeline

@@ -1,0 +1,273 @@
+#include "gateway/pipeline/trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+namespace postern::pipeline {
+namespace {
+
+constexpr std::size_t kLineOctets = 78;      // RFC 5322 §2.1.1: SHOULD be no more
+constexpr std::size_t kHeloOctetsMax = 255;  // RFC 5321 §4.5.3.1.2
+constexpr std::size_t kTestsOctetsMax =
+    800;                       // of X-Spam-Status: a name longer than a line still stays below 998
+constexpr int kStarsMax = 50;  // as SpamAssassin's
+constexpr std::size_t kFrontOctetsExpected = 512;
+constexpr std::string_view kContinuationNote =
+    "X-Postern-Note: the message begins with a continuation line\r\n";
+
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && same_ignoring_case(text.substr(0, prefix.size()), prefix);
+}
+
+/// One folded field: words are put one behind the other, and a new line begins where the next would stick
+/// out.
+class FoldedField {
+ public:
+  FoldedField(std::string& out, std::string_view name) : out_(out), column_(name.size() + 1) {
+    out_.append(name).append(1, ':');
+  }
+  FoldedField& add(std::string_view word) {
+    const bool first = std::exchange(first_, false);
+    if (!first && column_ + 1 + word.size() > kLineOctets) {
+      out_.append("\r\n ");
+      column_ = 1;
+    } else {
+      out_.push_back(' ');
+      ++column_;
+    }
+    out_.append(word);
+    column_ += word.size();
+    return *this;
+  }
+  /// A clause: its keyword and value stay on one line.
+  FoldedField& add(std::string_view keyword, std::string_view value) {
+    return add(fmt::format("{} {}", keyword, value));
+  }
+  void end() { out_.append("\r\n"); }
+
+ private:
+  std::string& out_;
+  std::size_t column_;
+  bool first_ = true;
+};
+
+/// A name that came from outside as it may stand in a structured field: what is neither a domain's nor a
+/// literal's octet becomes '?', an atom's character (RFC 5322 §3.2.3), so that nothing can end the clause or
+/// the line.
+std::string harmless_name(std::string_view name) {
+  std::string out(name.substr(0, kHeloOctetsMax));
+  for (char& c : out) {
+    const bool fine =
+        is_letter_or_digit(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+    if (!fine) c = '?';
+  }
+  // Brackets only around a whole literal.
+  const bool literal = out.size() > 2 && out.front() == '[' && out.back() == ']';
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const bool bracket = out[i] == '[' || out[i] == ']';
+    const bool edge = i == 0 || i + 1 == out.size();
+    if ((bracket && !(literal && edge)) || (out[i] == ':' && !literal)) out[i] = '?';
+  }
+  return out.empty() ? "unknown" : out;
+}
+
+/// An address was parsed before it came here; that no control gets through is checked where it is written all
+/// the same.
+std::string harmless_address(std::string_view address) {
+  std::string out;
+  out.reserve(address.size() + 2);
+  out.push_back('<');
+  for (const char c : address) {
+    const auto octet = static_cast<unsigned char>(c);
+    out.push_back(octet < 0x20 || octet == 0x7f ? '?' : c);
+  }
+  out.push_back('>');
+  return out;
+}
+
+/// As many decimals as it has (a verdict's score is rounded to a millionth), at least one: what is just below
+/// a threshold must not look as if it had reached it.
+std::string score_text(double score) {
+  if (!std::isfinite(score)) return "0.0";
+  std::string text = fmt::format("{:.6f}", score);
+  while (text.back() == '0' && text[text.size() - 2] != '.') text.pop_back();
+  return text == "-0.0" ? "0.0" : text;
+}
+
+bool is_spam(filters::Action action) {
+  return action == filters::Action::tag || action == filters::Action::quarantine;
+}
+
+/// Skips folding white space and comments (RFC 5322 §3.2.2). A comment that never ends takes all.
+std::string_view skip_cfws(std::string_view text) {
+  unsigned depth = 0;
+  std::size_t i = 0;
+  for (; i < text.size(); ++i) {
+    const char c = text[i];
+    if (depth > 0 && c == '\\') {
+      ++i;
+    } else if (c == '(') {
+      ++depth;
+    } else if (depth > 0 && c == ')') {
+      --depth;
+    } else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n') {
+      break;
+    }
+  }
+  return text.substr(std::min(i, text.size()));
+}
+
+/// authserv-id of RFC 8601 §2.2: a token or a quoted string.
+std::string authserv_id(std::string_view value) {
+  value = skip_cfws(value);
+  if (!value.starts_with('"')) return std::string(value.substr(0, value.find_first_of(" \t\r\n;(/")));
+  std::string id;
+  for (std::size_t i = 1; i < value.size() && value[i] != '"'; ++i) {
+    if (value[i] == '\\' && i + 1 < value.size()) ++i;
+    if (value[i] != '\r' && value[i] != '\n')
+      id.push_back(value[i]);  // RFC 5322 §3.2.4: the fold is no content
+  }
+  return id;
+}
+
+void append_tests(FoldedField& field, const std::vector<filters::Finding>& findings) {
+  std::string word = "tests=";
+  std::size_t octets = 0;
+  bool first = true;
+  for (const filters::Finding& finding : findings) {
+    octets += finding.name.size() + 1;
+    if (octets > kTestsOctetsMax) break;
+    if (!std::exchange(first, false)) {
+      word.push_back(',');
+      field.add(word);
+      word.clear();
+    }
+    for (const char c : finding.name) word.push_back(is_letter_or_digit(c) || c == '_' ? c : '?');
+  }
+  field.add(first ? "tests=none" : word);
+}
+
+}  // namespace
+
+std::string date_time(std::chrono::sys_seconds time) {
+  static constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  return fmt::format("{}, {} {} {:04} {:02}:{:02}:{:02} +0000", kDays[std::chrono::weekday(day).c_encoding()],
+                     static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
+                     static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
+                     clock.seconds().count());
+}
+
+/// RFC 5321 §4.4.
+std::string received_field(const filters::Envelope& envelope) {
+  std::string out;
+  out.reserve(kFrontOctetsExpected);
+  FoldedField field(out, "Received");
+  field.add("from", harmless_name(envelope.helo));
+  if (!envelope.client_ip.empty()) {  // TCP-info; a Unix socket has none
+    const std::string literal = envelope.client_ip.literal();
+    if (envelope.client_name.empty()) {
+      field.add(fmt::format("({})", literal));
+    } else {
+      field.add(fmt::format("({} {})", harmless_name(envelope.client_name), literal));
+    }
+  }
+  field.add("by", harmless_name(envelope.receiving_host)).add("(Postern)");
+  field.add("with", envelope.protocol);
+  if (envelope.tls.active())
+    field.add(
+        fmt::format("({} {})", harmless_name(envelope.tls.version), harmless_name(envelope.tls.cipher)));
+  field.add("id", envelope.id);
+  // RFC 5321 §7.2: with several recipients the clause would tell each of them of another.
+  if (envelope.recipients.size() == 1) field.add("for", harmless_address(envelope.recipients.front()));
+  // RFC 8314 §4.3: the registered name. OpenSSL spells only those of TLS 1.3 as the registry does.
+  if (envelope.tls.cipher.starts_with("TLS_")) field.add("tls", harmless_name(envelope.tls.cipher));
+  out.push_back(';');
+  field.add(date_time(std::chrono::floor<std::chrono::seconds>(envelope.received_at)));
+  field.end();
+  return out;
+}
+
+std::string spam_fields(const filters::Verdict& verdict) {
+  const bool spam = is_spam(verdict.action);
+  std::string out;
+  out.reserve(kFrontOctetsExpected / 2);
+  if (spam) out.append("X-Spam-Flag: YES\r\n");
+  const std::string score = score_text(verdict.score);
+  out.append("X-Spam-Score: ").append(score).append("\r\n");
+  const double stars = std::clamp(std::isfinite(verdict.score) ? verdict.score : 0.0, 0.0, double{kStarsMax});
+  if (stars >= 1) out.append("X-Spam-Level: ").append(static_cast<std::size_t>(stars), '*').append("\r\n");
+  FoldedField status(out, "X-Spam-Status");
+  status.add(spam ? "Yes," : "No,");
+  status.add("score=" + score).add("required=" + score_text(verdict.required));
+  append_tests(status, verdict.findings);
+  status.end();
+  return out;
+}
+
+bool is_forged(const filters::HeaderField& field, std::string_view receiving_host) {
+  const std::string_view name = field.name;
+  if (name.size() < 6) return false;
+  switch (lower(name.front())) {
+    case 'r':
+      return same_ignoring_case(name, "Return-Path");
+    case 'x':
+      return starts_with_ignoring_case(name, "X-Spam-") || starts_with_ignoring_case(name, "X-Spamd-") ||
+             starts_with_ignoring_case(name, "X-Postern-");
+    case 'a':
+      return same_ignoring_case(name, "Authentication-Results") &&
+             same_ignoring_case(authserv_id(field.value), receiving_host);
+    default:
+      return false;
+  }
+}
+
+TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filters::Verdict* verdict,
+                                 const filters::Analysis& analysis) {
+  TracedMessage result{.body = analysis.message()};
+  std::string& out = result.header;
+  out.reserve(2 * kFrontOctetsExpected);
+  out.append("Return-Path: ").append(harmless_address(envelope.mail_from)).append("\r\n");
+  if (verdict != nullptr) out.append(spam_fields(*verdict));
+  out.append(received_field(envelope));
+  // A message that begins with a folded line would go on writing our last field.
+  if (result.body.starts_with(' ') || result.body.starts_with('\t')) out.append(kContinuationNote);
+
+  const std::string_view header = analysis.header();
+  std::size_t done = 0;  // of the message's own header: copied or taken out
+  for (const filters::HeaderField& field : analysis.fields()) {
+    if (!is_forged(field, envelope.receiving_host)) continue;
+    const auto at = static_cast<std::size_t>(field.raw.data() - header.data());
+    out.append(header.substr(done, at - done));
+    done = at + field.raw.size();
+  }
+  if (done > 0) {
+    out.append(header.substr(done));
+    result.body = analysis.body();
+  }
+  return result;
+}
+
+}  // namespace postern::pipeline

@@ -1,0 +1,183 @@
+#include "gateway/pipeline/visit.h"
+
+#include <utility>
+
+#include "gateway/pipeline/accept.h"
+#include "gateway/pipeline/replies.h"
+
+namespace postern::pipeline {
+namespace {
+
+bool refuses(const filters::Verdict& verdict) {
+  return verdict.action == filters::Action::reject || verdict.action == filters::Action::defer;
+}
+
+std::string_view reason_of(Resolution::Kind kind) {
+  switch (kind) {
+    case Resolution::Kind::unknown:
+      return "no such address";
+    case Resolution::Kind::foreign:
+      return "not one of our domains";
+    case Resolution::Kind::bad_address:
+      return "the address asks to be relayed";
+    case Resolution::Kind::mailbox:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+Visit::Visit(Core& core, const smtp::Arrival& arrival)
+    : core_(core), arrival_(arrival), snapshot_(core.services.snapshots.get()) {}
+
+void Visit::reset() {
+  envelope_.mail_from.clear();
+  envelope_.recipients.clear();
+  envelope_.smtputf8 = false;
+  facts_ = {};
+  addresses_.clear();
+  timings_ = {};
+}
+
+/// What is known of the client now: XCLIENT, EHLO and STARTTLS change it.
+void Visit::look_at_client(const smtp::VisitFacts& facts) {
+  const smtp::ClientInfo& client = facts.session.client();
+  envelope_.receiving_host = snapshot_->config.hostname;
+  envelope_.client_ip = client.ip;
+  envelope_.client_name = client.name;
+  envelope_.helo = facts.session.helo();
+  envelope_.early_talker = facts.early_talker;
+  envelope_.pipelined_early = facts.session.pipelined_early();
+  envelope_.received_at = reactor::Reactor::current().now_utc();
+  if (facts.tls != nullptr) {
+    envelope_.tls = {
+        .version = facts.tls->version, .cipher = facts.tls->cipher, .server_name = facts.tls->server_name};
+  } else {
+    envelope_.tls = {};
+  }
+}
+
+reactor::Task<filters::Verdict> Visit::judge(filters::Stage stage) {
+  const Answers answers = answers_of(core_, *snapshot_);
+  auto verdict = co_await judge_and_ask(stage, envelope_, nullptr, facts_, snapshot_->policy, answers);
+  co_return verdict;
+}
+
+smtp::Decision Visit::reject(std::string_view stage, smtp::Reply reply, std::string_view reason,
+                             std::string_view recipient) {
+  core_.journal.rejected({.stage = stage,
+                          .session_id = arrival_.session_id,
+                          .envelope = envelope_,
+                          .recipient = recipient,
+                          .reply = reply,
+                          .reason = reason,
+                          .addresses = snapshot_->config.log.addresses});
+  return {.reply = std::move(reply)};
+}
+
+reactor::Task<smtp::Decision> Visit::at(smtp::Stage stage, const smtp::VisitFacts& facts) {
+  switch (stage) {
+    case smtp::Stage::connect: {
+      auto decision = co_await at_connect(facts);
+      co_return decision;
+    }
+    case smtp::Stage::mail: {
+      auto decision = co_await at_mail(facts);
+      co_return decision;
+    }
+    case smtp::Stage::rcpt: {
+      auto decision = co_await at_rcpt(facts);
+      co_return decision;
+    }
+    case smtp::Stage::helo:
+    case smtp::Stage::data:
+    case smtp::Stage::message:
+      break;
+  }
+  co_return smtp::Decision{.reply = replies::ok()};
+}
+
+reactor::Task<smtp::Decision> Visit::at_connect(const smtp::VisitFacts& facts) {
+  const auto start = reactor::Clock::now();
+  reset();
+  look_at_client(facts);
+  const filters::Verdict verdict = co_await judge(filters::Stage::connect);
+  core_.journal.took(Journal::Stage::connect, since(start));
+  if (!refuses(verdict)) co_return smtp::Decision{.reply = {.code = 220}};
+  smtp::Decision decision =
+      reject("connect", replies::refusal(verdict, replies::Moment::greeting), verdict.reason);
+  decision.close = decision.reply.code == 421;  // RFC 5321 §3.8
+  co_return decision;
+}
+
+/// MAIL: from here on the snapshot in force now decides.
+reactor::Task<smtp::Decision> Visit::at_mail(const smtp::VisitFacts& facts) {
+  const auto start = reactor::Clock::now();
+  reset();
+  snapshot_ = core_.services.snapshots.get();
+  look_at_client(facts);
+  const smtp::MailCommand& command = facts.session.pending_mail();
+  envelope_.mail_from = command.path.normal_form();
+  envelope_.smtputf8 = command.smtputf8;
+  if (core_.services.store.would_refuse()) {
+    core_.journal.degraded("mail", "store_full");
+    co_return reject("mail", replies::no_room(), "the store takes nothing now");
+  }
+  const filters::Verdict verdict = co_await judge(filters::Stage::mail);
+  timings_.mail = since(start);
+  if (refuses(verdict))
+    co_return reject("mail", replies::refusal(verdict, replies::Moment::command), verdict.reason);
+  co_return smtp::Decision{.reply = replies::ok()};
+}
+
+reactor::Task<smtp::Decision> Visit::at_rcpt(const smtp::VisitFacts& facts) {
+  const auto start = reactor::Clock::now();
+  const smtp::Path& path = facts.session.pending_rcpt().path;
+  const std::string address = path.normal_form();
+  Resolution found = snapshot_->directory.resolve(path, arrival_.local.ip);
+  if (found.kind != Resolution::Kind::mailbox)
+    co_return reject("rcpt", replies::not_mailbox(found.kind), reason_of(found.kind), address);
+
+  AcceptedAddress accepted{.mailbox = std::move(found.mailbox), .quota_octets = found.quota_octets};
+  const std::uint64_t declared = facts.session.mail() != nullptr ? facts.session.mail()->size : 0;
+  if (is_over_quota(core_.services.store, accepted, declared)) {
+    const bool for_good = snapshot_->config.over_quota == "refuse";
+    co_return reject("rcpt", replies::over_quota(for_good), "the mailbox is over its quota", address);
+  }
+
+  envelope_.recipients.push_back(address);
+  const filters::Verdict verdict = co_await judge(filters::Stage::rcpt);
+  timings_.rcpt += since(start);
+  if (refuses(verdict)) {
+    envelope_.recipients.pop_back();
+    co_return reject("rcpt", replies::refusal(verdict, replies::Moment::command), verdict.reason, address);
+  }
+  addresses_.push_back(std::move(accepted));
+  co_return smtp::Decision{.reply = replies::ok()};
+}
+
+reactor::Task<std::vector<smtp::Decision>> Visit::message(smtp::Transaction transaction,
+                                                          const smtp::VisitFacts& facts) {
+  envelope_.protocol = facts.session.protocol_name();
+  envelope_.pipelined_early = facts.session.pipelined_early();
+  if (transaction.recipients.size() != addresses_.size()) {
+    // The session and we have lost step: nobody can say whom the message is for.
+    core_.services.logger.write(
+        log::Line(log::Level::error, "recipients_out_of_step").field("sid", arrival_.session_id));
+    co_return std::vector<smtp::Decision>{smtp::Decision{.reply = replies::not_stored({})}};
+  }
+  Mail mail{.snapshot = snapshot_,
+            .session_id = arrival_.session_id,
+            .lmtp = envelope_.protocol.find("LMTP") != std::string::npos,  // UTF8LMTPS as well
+            .envelope = envelope_,
+            .facts = std::exchange(facts_, {}),
+            .addresses = std::exchange(addresses_, {}),
+            .transaction = std::move(transaction),
+            .timings = timings_};
+  reset();
+  auto decisions = co_await accept_mail(core_, std::move(mail));
+  co_return decisions;
+}
+
+}  // namespace postern::pipeline

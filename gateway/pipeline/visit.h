@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gateway/pipeline/core.h"
+#include "gateway/pipeline/mail.h"
+#include "gateway/smtp/server/handler.h"
+
+namespace postern::pipeline {
+
+/// The house's side of one client's visit: who may speak, who receives, and what becomes of each message. Its
+/// core's thread.
+class Visit final : public smtp::Visit {
+ public:
+  /// `core` must outlive it.
+  Visit(Core& core, const smtp::Arrival& arrival);
+
+  reactor::Task<smtp::Decision> at(smtp::Stage stage, const smtp::VisitFacts& facts) override;
+  reactor::Task<std::vector<smtp::Decision>> message(smtp::Transaction transaction,
+                                                     const smtp::VisitFacts& facts) override;
+  void reset() override;
+
+ private:
+  reactor::Task<smtp::Decision> at_connect(const smtp::VisitFacts& facts);
+  reactor::Task<smtp::Decision> at_mail(const smtp::VisitFacts& facts);
+  reactor::Task<smtp::Decision> at_rcpt(const smtp::VisitFacts& facts);
+  reactor::Task<filters::Verdict> judge(filters::Stage stage);
+  void look_at_client(const smtp::VisitFacts& facts);
+  smtp::Decision reject(std::string_view stage, smtp::Reply reply, std::string_view reason,
+                        std::string_view recipient = {});
+
+  Core& core_;
+  smtp::Arrival arrival_;
+  std::shared_ptr<const Snapshot> snapshot_;  ///< of the connection until MAIL, then the transaction's
+  filters::Envelope envelope_;
+  filters::Facts facts_;
+  std::vector<AcceptedAddress> addresses_;
+  Timings timings_;
+};
+
+}  // namespace postern::pipeline

@@ -1,0 +1,152 @@
+#include "gateway/serve/core.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include <future>
+#include <optional>
+#include <utility>
+
+#include "gateway/metrics/metrics.h"
+#include "gateway/serve/preparation.h"
+
+namespace postern::serve {
+
+struct Core::Door {
+  Door(std::size_t number, const Front& front, smtp::House& house, smtp::ServerShared shared)
+      : server(number, front.name, house, shared) {}
+  reactor::Listener listener;
+  smtp::Server server;
+};
+
+struct Core::Inside {
+  Inside(pipeline::Services services, unsigned index) : pipeline(services, index) {}
+
+  pipeline::Pipeline pipeline;
+  // Scopes last longer than what is enrolled in them, hence stand in front.
+  reactor::Scope sessions, administering;
+  std::vector<std::unique_ptr<Door>> doors;
+  std::optional<Administration> administration;
+  reactor::Event begin, finish;
+  bool serving = false;
+};
+
+Core::Core(Options options) : options_(std::move(options)) {}
+
+Core::~Core() {
+  if (!thread_.joinable()) return;
+  finish();
+  join();
+}
+
+std::expected<void, reactor::Error> Core::start() {
+  std::promise<std::expected<void, reactor::Error>> promise;
+  auto started = promise.get_future();
+  thread_ = std::thread([this, &promise] {
+    run([&promise](std::expected<void, reactor::Error> result) { promise.set_value(std::move(result)); });
+  });
+  auto result = started.get();
+  if (!result) thread_.join();
+  return result;
+}
+
+void Core::run(std::function<void(std::expected<void, reactor::Error>)> started) {
+  metrics::set_shard(index());
+  const std::string name = "core " + std::to_string(index());
+  (void)pthread_setname_np(pthread_self(), name.c_str());
+  auto made = reactor::Reactor::create(options_.reactor);
+  if (!made) {
+    started(std::unexpected(std::move(made.error())));
+    return;
+  }
+  reactor_ = made->get();
+  Inside inside(options_.services, index());
+  inside_ = &inside;
+  started({});
+  (*made)->run(main(inside));
+}
+
+reactor::Task<void> Core::main(Inside& inside) {
+  co_await inside.begin.wait();
+  if (inside.serving) {
+    for (auto& door : inside.doors) inside.sessions.spawn(door->server.serve(door->listener));
+    if (inside.administration) inside.administration->serve(inside.administering);
+    co_await inside.sessions.join();
+    options_.drained();
+  }
+  co_await inside.finish.wait();
+  inside.administering.cancel();
+  co_await inside.administering.join();
+  if (inside.administration) {
+    co_await inside.administration->close();
+  }
+  for (auto& door : inside.doors) co_await door->listener.close();
+}
+
+std::expected<void, reactor::Error> Core::call(
+    std::move_only_function<std::expected<void, reactor::Error>()> function) {
+  std::promise<std::expected<void, reactor::Error>> promise;
+  auto result = promise.get_future();
+  reactor_->post([&promise, &function] { promise.set_value(function()); });
+  return result.get();
+}
+
+std::expected<void, reactor::Error> Core::bind(const std::vector<Front>& fronts, const Core* first) {
+  return call([&]() -> std::expected<void, reactor::Error> {
+    for (std::size_t i = 0; i < fronts.size(); ++i) {
+      reactor::ListenOptions options;
+      options.refuse_shared = first == nullptr;
+      auto door = std::make_unique<Door>(i, fronts[i], inside_->pipeline, options_.smtp);
+      const bool shared = first != nullptr && fronts[i].address.is_unix();
+      const reactor::Address& address = first != nullptr ? first->bound_[i] : fronts[i].address;
+      auto bound =
+          shared ? door->listener.share(first->descriptors_[i]) : door->listener.bind(address, options);
+      if (!bound) return std::unexpected(std::move(bound.error()).with(fronts[i].name));
+      bound_.push_back(shared ? address : door->listener.local());
+      descriptors_.push_back(door->listener.descriptor());
+      inside_->doors.push_back(std::move(door));
+    }
+    return {};
+  });
+}
+
+std::expected<void, reactor::Error> Core::bind_administration(const MakeServices& make,
+                                                              const SocketAddresses& addresses) {
+  return call([&] {
+    inside_->administration.emplace(make(inside_->pipeline));
+    return inside_->administration->bind(addresses.control, addresses.metrics);
+  });
+}
+
+void Core::serve() {
+  reactor_->post([inside = inside_] {
+    inside->serving = true;
+    inside->begin.open();
+  });
+}
+
+void Core::drain() {
+  reactor_->post([inside = inside_] {
+    for (auto& door : inside->doors) door->server.drain();
+  });
+}
+
+void Core::cancel() {
+  reactor_->post([inside = inside_] {
+    for (auto& door : inside->doors) door->server.cancel();
+  });
+}
+
+void Core::finish() {
+  if (std::exchange(finished_, true)) return;
+  reactor_->post([inside = inside_] {
+    inside->begin.open();
+    inside->finish.open();
+  });
+}
+
+void Core::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace postern::serve

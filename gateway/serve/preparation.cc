@@ -1,0 +1,89 @@
+#include "gateway/serve/preparation.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "gateway/metrics/metrics.h"
+
+namespace postern::serve {
+namespace {
+
+std::expected<reactor::Address, Failure> read_address(std::string_view key, std::string_view text) {
+  auto address = reactor::Address::parse(text);
+  if (!address)
+    return std::unexpected(Failure{control::kConfig, fmt::format("{}: {}", key, address.error().text())});
+  if (address->is_unix()) {
+    std::error_code error;
+    const auto folder = std::filesystem::path(address->path).parent_path();
+    std::filesystem::create_directories(folder, error);
+    if (error)
+      return std::unexpected(Failure{
+          error == std::errc::permission_denied ? control::kPermission : control::kCannotCreate,
+          fmt::format("{}: the folder {} cannot be made: {}", key, folder.string(), error.message())});
+  }
+  return std::move(*address);
+}
+
+}  // namespace
+
+std::string raise_descriptor_limit(const config::LimitsConfig& limits) {
+  const rlim_t wanted = limits.connections_max + kDescriptorsReserved;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  if (limit.rlim_cur >= wanted) return {};
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+    return fmt::format(
+        "limits.connections_max = {} needs {} file descriptors, and the system allows {} (LimitNOFILE, "
+        "ulimit -n)",
+        limits.connections_max, wanted, limit.rlim_cur);
+  return {};
+}
+
+unsigned core_count(const config::Config& config) {
+  unsigned count = config.cores;
+  if (count == 0) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    // Fails on machines with more CPUs than the set has bits; then all there are.
+    count = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? static_cast<unsigned>(CPU_COUNT(&allowed))
+                                                                  : std::thread::hardware_concurrency();
+  }
+  return std::clamp(count, 1U, metrics::kShards - 1);
+}
+
+storage::Options store_options(const config::StoreConfig& config) {
+  storage::Options options;
+  options.path = config.path;
+  options.queue_transactions_max = config.queue_transactions_max;
+  options.queue_octets_max = config.queue_octets_max;
+  options.memtable_octets = config.memtable_octets;
+  options.block_cache_octets = config.block_cache_octets;
+  options.free_octets_min = config.free_octets_min;
+  return options;
+}
+
+std::expected<SocketAddresses, Failure> socket_addresses(const config::Config& config) {
+  SocketAddresses addresses;
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    auto address = read_address(fmt::format("listener[{}].address", i), config.listeners[i].address);
+    if (!address) return std::unexpected(std::move(address.error()));
+    addresses.listeners.push_back(std::move(*address));
+  }
+  auto control = read_address("control.socket", "unix:" + config.control.socket.string());
+  if (!control) return std::unexpected(std::move(control.error()));
+  addresses.control = std::move(*control);
+  if (!config.metrics.listen.empty()) {
+    auto metrics = read_address("metrics.listen", config.metrics.listen);
+    if (!metrics) return std::unexpected(std::move(metrics.error()));
+    addresses.metrics = std::move(*metrics);
+  }
+  return addresses;
+}
+
+}  // namespace postern::serve

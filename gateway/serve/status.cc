@@ -1,0 +1,118 @@
+#include "gateway/serve/status.h"
+
+#include <unistd.h>
+
+#include <cmath>
+
+#include "gateway/pipeline/record.h"
+
+namespace postern::serve {
+namespace {
+
+using control::Json;
+
+std::int64_t seconds_since(std::chrono::system_clock::time_point time) {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - time).count();
+}
+
+Json listeners_json(const StatusSources& sources, const pipeline::Snapshot& snapshot) {
+  Json list = Json::array();
+  const auto& addresses = sources.cores.front()->bound();
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    Json one = {{"address", addresses[i].text()}};
+    if (i < snapshot.config.listeners.size())
+      one["service"] = config::to_string(snapshot.config.listeners[i].service);
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+Json cores_json(const StatusSources& sources) {
+  Json list = Json::array();
+  const std::vector<double> busy = sources.busy.ratios();
+  for (std::size_t i = 0; i < sources.cores.size(); ++i) {
+    const reactor::ReactorCounters counters = sources.cores[i]->counters();
+    list.push_back({{"core", sources.cores[i]->index()},
+                    {"busy", std::round(busy[i] * 1e4) / 1e4},
+                    {"operations_in_flight", counters.operations_in_flight},
+                    {"task_frames", counters.task_frames},
+                    {"buffers_in_use", counters.buffers_in_use},
+                    {"longest_turn_us", counters.longest_turn_ns / 1000}});
+  }
+  return list;
+}
+
+Json certificates_json(const pipeline::Snapshot& snapshot) {
+  Json list = Json::array();
+  if (!snapshot.tls) return list;
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  for (const tls::CertificateInfo& certificate : snapshot.tls->certificates())
+    list.push_back({{"file", certificate.file.string()},
+                    {"names", certificate.names},
+                    {"key_type", certificate.key_type},
+                    {"not_after", control::timestamp(certificate.not_after)},
+                    {"expires_in_s", (certificate.not_after - now).count()}});
+  return list;
+}
+
+Json reload_json(const std::optional<Reloader::Last>& last) {
+  if (!last) return nullptr;
+  return {{"at", control::timestamp(last->at)},
+          {"ok", last->outcome.ok()},
+          {"problems", control::to_json(last->outcome.problems)},
+          {"warnings", control::to_json(last->outcome.warnings)},
+          {"needs_restart", last->outcome.needs_restart}};
+}
+
+}  // namespace
+
+std::string_view to_string(Phase phase) {
+  switch (phase) {
+    case Phase::starting:
+      return "starting";
+    case Phase::serving:
+      return "serving";
+    case Phase::draining:
+      return "draining";
+  }
+  return "";
+}
+
+std::string not_ready(const StatusSources& sources) {
+  const Phase phase = sources.phase.load();
+  if (phase != Phase::serving) return std::string(to_string(phase));
+  const std::string trouble = sources.store.statistics().trouble;
+  return trouble.empty() ? std::string() : "store: " + trouble;
+}
+
+control::Json status_json(const StatusSources& sources) {
+  const auto snapshot = sources.snapshots.get();
+  const auto loaded_at = sources.reloader.loaded_at();
+  const std::string reason = not_ready(sources);
+  Json store = {{"path", snapshot->config.store.path.string()}};
+  store.update(control::to_json(sources.store.statistics()));
+  return {
+      {"running", true},
+      {"state", to_string(sources.phase.load())},
+      {"ready", reason.empty()},
+      {"not_ready", reason},
+      {"version", pipeline::software_version()},
+      {"hostname", snapshot->config.hostname},
+      {"pid", ::getpid()},
+      {"started_at", control::timestamp(std::chrono::floor<std::chrono::milliseconds>(sources.started_at))},
+      {"uptime_s", seconds_since(sources.started_at)},
+      {"listeners", listeners_json(sources, *snapshot)},
+      {"connections", sources.admission.connections()},
+      {"connections_max", snapshot->config.limits.connections_max},
+      {"body_octets", sources.bodies.used()},
+      {"body_octets_max", sources.bodies.octets_max()},
+      {"ledger", control::to_json(sources.store.ledger())},
+      {"store", std::move(store)},
+      {"cores", cores_json(sources)},
+      {"certificates", certificates_json(*snapshot)},
+      {"manifest", snapshot->config.file.string()},
+      {"snapshot", {{"loaded_at", control::timestamp(loaded_at)}, {"age_s", seconds_since(loaded_at)}}},
+      {"last_reload", reload_json(sources.reloader.last())}};
+}
+
+}  // namespace postern::serve

@@ -1,0 +1,160 @@
+// {"envelope", "message_b64", "policy", "zone"?, "now"?} to the whole verdict, as if the message had been received so: the stages
+// before the data are judged as well, and the first that refuses has the last word.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "filters/judge.h"
+#include "gateway/config/config.h"
+#include "gateway/pipeline/local_lists.h"
+#include "gateway/pipeline/policy.h"
+#include "gateway/smtp/address.h"
+#include "tests/adapter/areas.h"
+#include "tests/support/zone.h"
+
+namespace postern::adapter {
+namespace {
+
+/// Judging and answering go on in rounds; more than this is a filter going in circles.
+constexpr int kRoundsMax = 64;
+constexpr std::string_view kPolicyFile = "/policy.toml";  // as problems name it
+
+std::string normal_form(const std::string& address) {
+  if (address.empty()) return {};
+  const auto mailbox = smtp::parse_mailbox(address, true);
+  if (!mailbox)
+    throw std::invalid_argument(
+        fmt::format("{}: octet {}: {}", address, mailbox.error().position, mailbox.error().rule));
+  return mailbox->normal_form();
+}
+
+/// true, "TLSv1.2" or {"version", "cipher"}.
+filters::TlsFacts tls_of(const Json& tls) {
+  if (tls.is_string()) return {.version = tls.get<std::string>()};
+  if (tls.is_object()) return {.version = tls.value("version", ""), .cipher = tls.value("cipher", "")};
+  return {.version = tls.is_boolean() && tls.get<bool>() ? "TLSv1.3" : ""};
+}
+
+filters::Envelope envelope_of(const Json& question, const std::string& hostname) {
+  const Json& given = question.at("envelope");
+  filters::Envelope envelope;
+  envelope.receiving_host = hostname;
+  if (const auto text = given.value("ip", std::string()); !text.empty()) {
+    const auto ip = filters::Ip::parse(text);
+    if (!ip) throw std::invalid_argument(fmt::format("envelope.ip: {} is no address", text));
+    envelope.client_ip = *ip;
+  }
+  envelope.helo = given.value("helo", "");
+  envelope.mail_from = normal_form(given.value("mail_from", ""));
+  for (const Json& recipient : given.value("rcpt", Json::array()))
+    envelope.recipients.push_back(normal_form(recipient.get<std::string>()));
+  envelope.tls = tls_of(given.value("tls", Json()));
+  envelope.protocol = envelope.tls.active() ? "ESMTPS" : "ESMTP";
+  envelope.received_at =
+      std::chrono::sys_seconds(std::chrono::seconds(question.value("now", std::int64_t{0})));
+  return envelope;
+}
+
+/// A policy may leave out what a server cannot do without and judging can: [filter] may stand alone.
+config::Config config_of(std::string manifest) {
+  config::Loaded loaded = config::parse(manifest, kPolicyFile);
+  const auto lacks = [&loaded](std::string_view key) {
+    return std::ranges::find(loaded.problems, key, &config::Problem::key) != loaded.problems.end();
+  };
+  if (manifest.find("hostname") == std::string::npos && lacks("hostname"))
+    manifest = "hostname = \"mx.adapter.test\"\n" + manifest;
+  if (lacks("listener")) manifest += "\n[[listener]]\naddress = \"127.0.0.1:25\"\n";
+  loaded = config::parse(manifest, kPolicyFile);
+  if (!loaded.problems.empty()) throw std::invalid_argument(loaded.problems.front().text());
+  return loaded.config;
+}
+
+/// Who is asked, in place of the gateway.
+class World {
+ public:
+  World(const config::FilterConfig& filter, const Json& zone)
+      : lists_(filter.allow, filter.block), zone_(zone) {}
+
+  const pipeline::LocalLists& lists() const { return lists_; }
+  void answer_all(filters::Facts& facts) const {
+    const std::vector<filters::Question> open = facts.questions();
+    for (const filters::Question& question : open)
+      facts.answer(question, is_local(question.kind) ? lists_.answer(question) : zone_.answer(question));
+  }
+
+ private:
+  static bool is_local(filters::QuestionKind kind) {
+    return kind == filters::QuestionKind::client_list || kind == filters::QuestionKind::sender_list ||
+           kind == filters::QuestionKind::recipient_list;
+  }
+  pipeline::LocalLists lists_;
+  support::Zone zone_;
+};
+
+/// One message and what is known of the world for it.
+class Trial {
+ public:
+  Trial(const config::FilterConfig& filter, const Json& zone)
+      : world_(filter, zone), policy_(pipeline::make_policy(filter, world_.lists())) {}
+
+  /// All stages in order.
+  filters::Verdict run(const filters::Envelope& envelope, const filters::Analysis& analysis) {
+    filters::Envelope so_far = envelope;
+    so_far.mail_from.clear();
+    so_far.recipients.clear();
+    if (refuses(filters::Stage::connect, so_far)) return verdict_;
+    so_far.mail_from = envelope.mail_from;
+    if (refuses(filters::Stage::mail, so_far)) return verdict_;
+    for (const std::string& recipient : envelope.recipients) {
+      so_far.recipients.push_back(recipient);
+      if (refuses(filters::Stage::rcpt, so_far)) return verdict_;
+    }
+    judge_stage(filters::Stage::data, envelope, &analysis);
+    return verdict_;
+  }
+
+ private:
+  bool refuses(filters::Stage stage, const filters::Envelope& envelope) {
+    judge_stage(stage, envelope, nullptr);
+    return verdict_.action == filters::Action::reject || verdict_.action == filters::Action::defer;
+  }
+
+  void judge_stage(filters::Stage stage, const filters::Envelope& envelope,
+                   const filters::Analysis* analysis) {
+    for (int round = 0; round < kRoundsMax; ++round) {
+      filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts_, policy_);
+      if (judgement.verdict) {
+        verdict_ = *std::move(judgement.verdict);
+        return;
+      }
+      world_.answer_all(facts_);
+    }
+    throw std::runtime_error("the filters did not come to an end with their questions");
+  }
+
+  World world_;
+  filters::Policy policy_;
+  filters::Facts facts_;
+  filters::Verdict verdict_;
+};
+
+}  // namespace
+
+Json judge(const Json& question) {
+  const config::Config config = config_of(question.value("policy", std::string()));
+  const filters::Envelope envelope = envelope_of(question, config.hostname);
+  const std::string message = octets_of(question, "message_b64");
+  const filters::Analysis analysis = filters::Analysis::of(message);
+  Trial trial(config.filter, question.value("zone", Json::object()));
+  Json answer = Json::parse(to_json(trial.run(envelope, analysis)));
+  answer["authentication_results"] = config.hostname + "; none";  // RFC 8601 §2.2: nothing was authenticated
+  return answer;
+}
+
+}  // namespace postern::adapter

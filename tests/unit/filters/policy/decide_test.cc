@@ -1,0 +1,236 @@
+#include "filters/policy/decide.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string_view>
+#include <vector>
+
+namespace postern::filters {
+namespace {
+
+struct DecisionCase {
+  std::string_view name;
+  Stage stage;
+  std::vector<Finding> findings;
+  std::vector<std::string> incomplete;
+  Action action;
+  double score;
+  int code;
+  std::string_view enhanced, reason;
+};
+
+const std::string kLists = "local_lists: sender a@b: timed_out";
+
+const DecisionCase kCases[] = {
+    {"nothing", Stage::data, {}, {}, Action::accept, 0, 0, "", "score 0 is below tag_score 5"},
+    {"below tag",
+     Stage::data,
+     {{"A", 4.9, ""}},
+     {},
+     Action::accept,
+     4.9,
+     0,
+     "",
+     "score 4.9 is below tag_score 5"},
+    {"tag",
+     Stage::data,
+     {{"A", 2, ""}, {"B", 3, ""}},
+     {},
+     Action::tag,
+     5,
+     0,
+     "",
+     "score 5 reaches tag_score 5, most by B (3)"},
+    {"below quarantine",
+     Stage::data,
+     {{"A", 9.999, ""}},
+     {},
+     Action::tag,
+     9.999,
+     0,
+     "",
+     "score 9.999 reaches tag_score 5, most by A (9.999)"},
+    {"quarantine",
+     Stage::data,
+     {{"A", 10, ""}},
+     {},
+     Action::quarantine,
+     10,
+     0,
+     "",
+     "score 10 reaches quarantine_score 10, most by A (10)"},
+    {"below reject",
+     Stage::data,
+     {{"A", 14.999999, ""}},
+     {},
+     Action::quarantine,
+     14.999999,
+     0,
+     "",
+     "score 14.999999 reaches quarantine_score 10, most by A (14.999999)"},
+    {"reject",
+     Stage::data,
+     {{"A", 15, ""}},
+     {},
+     Action::reject,
+     15,
+     554,
+     "5.7.1",
+     "score 15 reaches reject_score 15, most by A (15)"},
+    {"binary noise does not decide",
+     Stage::data,
+     std::vector<Finding>(50, {"A", 0.1, ""}),
+     {},
+     Action::tag,
+     5,
+     0,
+     "",
+     "score 5 reaches tag_score 5, most by A (0.1)"},
+    {"allowed",
+     Stage::data,
+     {{"LOCAL_ALLOW_SENDER", -100, ""}, {"A", 20, ""}},
+     {},
+     Action::accept,
+     -80,
+     0,
+     "",
+     "score -80 is below tag_score 5"},
+    {"the first of equals",
+     Stage::data,
+     {{"A", 10, ""}, {"B", 10, ""}},
+     {},
+     Action::reject,
+     20,
+     554,
+     "5.7.1",
+     "score 20 reaches reject_score 15, most by A (10)"},
+    {"loop",
+     Stage::data,
+     {{"MAIL_LOOP", 0, "101"}},
+     {},
+     Action::reject,
+     0,
+     554,
+     "5.4.6",
+     "MAIL_LOOP alone: 101"},
+    {"an allow entry is no way round a loop",
+     Stage::data,
+     {{"MAIL_LOOP", 0, "101"}, {"LOCAL_ALLOW_CLIENT", -100, ""}},
+     {},
+     Action::reject,
+     -100,
+     554,
+     "5.4.6",
+     "MAIL_LOOP alone: 101"},
+    {"nor for a virus",
+     Stage::data,
+     {{"LOCAL_ALLOW_CLIENT", -1000, ""}, {"EICAR", 1000, "e"}},
+     {},
+     Action::reject,
+     0,
+     554,
+     "5.7.1",
+     "EICAR alone: e"},
+    {"a loop is one though something is incomplete",
+     Stage::data,
+     {{"MAIL_LOOP", 0, "101"}},
+     {kLists},
+     Action::reject,
+     0,
+     554,
+     "5.4.6",
+     "MAIL_LOOP alone: 101"},
+    {"nothing at connect", Stage::connect, {}, {}, Action::accept, 0, 0, "", "nothing found before the data"},
+    {"quarantine is for the data",
+     Stage::rcpt,
+     {{"A", 10, ""}},
+     {},
+     Action::accept,
+     10,
+     0,
+     "",
+     "score 10 is below reject_score 15"},
+    {"blocked at connect",
+     Stage::connect,
+     {{"LOCAL_BLOCK_CLIENT", 100, ""}},
+     {},
+     Action::reject,
+     100,
+     554,
+     "5.7.1",
+     "score 100 reaches reject_score 15, most by LOCAL_BLOCK_CLIENT (100)"},
+    {"incomplete lets in",
+     Stage::data,
+     {},
+     {kLists},
+     Action::accept,
+     0,
+     0,
+     "",
+     "score 0 is below tag_score 5"},
+    {"incomplete does not refuse",
+     Stage::data,
+     {{"A", 15, ""}},
+     {kLists},
+     Action::defer,
+     15,
+     451,
+     "4.7.1",
+     "incomplete (local_lists: sender a@b: timed_out); score 15 reaches reject_score 15, most by A (15)"},
+};
+
+TEST(Decide, DrawsTheConclusion) {
+  for (const DecisionCase& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const Verdict verdict = decide(c.stage, {.found = c.findings, .incomplete = c.incomplete}, {});
+    EXPECT_EQ(verdict.action, c.action);
+    EXPECT_EQ(verdict.score, c.score);
+    EXPECT_EQ(verdict.required, 5);
+    EXPECT_EQ(verdict.refusal.code, c.code);
+    EXPECT_EQ(verdict.refusal.enhanced, c.enhanced);
+    EXPECT_EQ(verdict.refusal.text.empty(), c.code == 0);
+    EXPECT_EQ(verdict.reason, c.reason);
+    EXPECT_EQ(verdict.findings, c.findings);
+    EXPECT_EQ(verdict.incomplete, c.incomplete);
+  }
+}
+
+TEST(Decide, SaysWhoIsBlocked) {
+  const auto text = [](std::string_view name) {
+    return decide(Stage::rcpt, {.found = {{std::string(name), 100, ""}}}, {}).refusal.text;
+  };
+  EXPECT_EQ(text("LOCAL_BLOCK_CLIENT"), "client address refused by local policy");
+  EXPECT_EQ(text("LOCAL_BLOCK_SENDER"), "sender refused by local policy");
+  EXPECT_EQ(text("LOCAL_BLOCK_RECIPIENT"), "recipient refused by local policy");
+}
+
+TEST(Decide, DefersWhatIsIncompleteWherePolicySaysSo) {
+  const Policy policy{.defer_incomplete = true};
+  for (const double score : {0.0, 5.0, 10.0, 15.0}) {
+    const Verdict verdict =
+        decide(Stage::data, {.found = {{"A", score, ""}}, .incomplete = {kLists}}, policy);
+    EXPECT_EQ(verdict.action, Action::defer) << score;
+    EXPECT_EQ(verdict.refusal.code, 451) << score;
+  }
+  EXPECT_EQ(decide(Stage::mail, {.incomplete = {kLists}}, policy).action, Action::defer);
+  EXPECT_EQ(decide(Stage::data, {}, policy).action, Action::accept);
+}
+
+TEST(Decide, ANegativeThresholdWaitsForWhoIsAllowed) {
+  const Policy policy{.reject_score = -50, .quarantine_score = -50, .tag_score = -50};
+  EXPECT_EQ(decide(Stage::connect, {}, policy).action, Action::accept);
+  EXPECT_EQ(decide(Stage::data, {}, policy).action, Action::reject);
+  EXPECT_EQ(decide(Stage::data, {.found = {{"LOCAL_ALLOW_SENDER", -100, ""}}}, policy).action,
+            Action::accept);
+}
+
+TEST(Decide, SwitchedOffOnlyProtectsTheSystem) {
+  const Policy off{.enabled = false, .reject_score = -1};
+  EXPECT_EQ(decide(Stage::data, {}, off).action, Action::accept);
+  EXPECT_EQ(decide(Stage::data, {}, off).reason, "filtering is off");
+  EXPECT_EQ(decide(Stage::data, {.found = {{"MAIL_LOOP", 0, "101"}}}, off).action, Action::reject);
+}
+
+}  // namespace
+}  // namespace postern::filters
