@@ -239,6 +239,12 @@ void CommitThread::upkeep(Clock::time_point now) {
       health_->clear(Trouble::low_space);
     }
   }
+  // Files that somebody removed can still be written to, and what is written is gone with the process.
+  std::error_code error;
+  if (!std::filesystem::exists(options_.path / "CURRENT", error)) {
+    log_suspect_ = true;
+    health_->set(Trouble::failed, fmt::format("{}: the files of the store are gone", options_.path.string()));
+  }
   recover();
   if (upkeeps_++ % kUpkeepsPerDiskCount == 0) count_disk();
   next_upkeep_ = now + (health_->has(Trouble::stalled) ? kStalledUpkeepInterval : kUpkeepInterval);

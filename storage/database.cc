@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "storage/crc32c.h"
+#include "storage/info_log.h"
 
 namespace postern::storage {
 namespace {
@@ -29,8 +30,6 @@ constexpr std::size_t kMessageCoreOctet = 6;   // where a message id names its c
 constexpr double kBlobAgeCutoff = 0.25;
 constexpr int kOpenFilesMax = 1024;
 constexpr int kBloomBitsPerKey = 10;
-constexpr std::size_t kInfoLogOctetsMax = 4U << 20;
-constexpr std::size_t kInfoLogsMax = 2;
 
 /// RocksDB's own threads tell us here before a write of ours runs into it.
 class Listener final : public rocksdb::EventListener {
@@ -61,13 +60,6 @@ class CoreOfMessage final : public rocksdb::SliceTransform {
     return {key.data() + kMessageCoreOctet, 1};
   }
   bool InDomain(const rocksdb::Slice& key) const override { return key.size() > kMessageCoreOctet; }
-};
-
-/// Read-only opening must not write, not even RocksDB's own log.
-class NoLog final : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
 };
 
 /// Whether the file system lets a file be written past the page cache. RocksDB would refuse to open where it
@@ -105,10 +97,11 @@ rocksdb::DBOptions database_options(const Options& options, std::shared_ptr<Heal
   result.avoid_unnecessary_blocking_io = true;
   result.stats_dump_period_sec = 0;
   result.stats_persist_period_sec = 0;
-  result.keep_log_file_num = kInfoLogsMax;
-  result.max_log_file_size = kInfoLogOctetsMax;
-  result.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  if (options.read_only) result.info_log = std::make_shared<NoLog>();
+  if (options.read_only) {
+    result.info_log = std::make_shared<NoInfoLog>();
+  } else {
+    result.info_log = std::make_shared<InfoLog>(options.path);
+  }
   result.max_bgerror_resume_count = 0;  // see Listener::OnErrorRecoveryBegin()
   result.listeners.push_back(std::make_shared<Listener>(std::move(health)));
   return result;

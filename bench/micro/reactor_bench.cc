@@ -1,5 +1,5 @@
 // What does the loop itself cost? Counters are per operation; CPU is the whole process's.
-//   ping_pong/N        N pairs of sockets of one reactor exchange 32 octets each way, two receives and two sends
+//   ping_pong/N        N pairs of sockets of one reactor exchange 32 octets each way: two receives, two sends
 //   timer_arm_cancel   a deadline set and taken back among N others, as every receive does
 //   timer_expire       a timer armed and expired
 //   worker_and_back    an empty piece of work on another thread: two wake-ups, the loop asleep meanwhile

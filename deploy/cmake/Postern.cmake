@@ -33,7 +33,8 @@ find_package(fmt REQUIRED)                                  # formatting; std::f
 find_package(CLI11 REQUIRED)                                # command line
 find_package(nlohmann_json REQUIRED)                        # JSON on the control socket, in --json and in the adapter
 pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)  # the reactor's ring
-pkg_check_modules(UNBOUND REQUIRED IMPORTED_TARGET libunbound)  # DNS: recursion, validation and cache inside the process
+# DNS: recursion, validation and cache inside the process. Its .pc file asks for libevent, which we have no use for.
+find_library(UNBOUND_LIBRARY unbound REQUIRED)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)    # U-labels and A-labels of SMTPUTF8 domains
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)  # the manifest's TOML, with line numbers
 # Boost.Beast (headers only) parses and serialises the admin port's HTTP; see gateway/admin.

@@ -195,8 +195,7 @@ void add_scan(CLI::App& app, Action& chosen) {
       ->type_name("ADDRESS");
   verb->add_option("--rcpt", options->parameters.rcpt, "Recipient; may be repeated")
       ->type_name("ADDRESS")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   verb->add_option("MESSAGE", options->message, "File with the message, or - for standard input")
       ->type_name("")
       ->required();

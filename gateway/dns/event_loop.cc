@@ -14,8 +14,8 @@ namespace postern::dns {
 using reactor::Operation;
 using reactor::Timer;
 
-/// What libunbound calls an event: a descriptor to be watched, a timer, or both. Semantics as in its own small loop: a timeout is not
-/// put off by readiness, and an event that is not persistent is over when it fires.
+/// What libunbound calls an event: a descriptor to be watched, a timer, or both. Semantics as in its own small
+/// loop: a timeout is not put off by readiness, and an event that is not persistent is over when it fires.
 class EventLoop::Event final : public ub_event, public Timer {
  public:
   using Callback = void (*)(int, short, void*);
@@ -56,23 +56,18 @@ class EventLoop::Event final : public ub_event, public Timer {
 
   /// In pump(): calls back. The event may be changed or freed by that.
   void fire() {
-    const short bits = std::exchange(due_bits_, short{0});
+    // One at a time: whoever is told of readiness does not look at the timeout, which would then be lost.
+    const auto ready = static_cast<short>(due_bits_ & (UB_EV_READ | UB_EV_WRITE));
+    const short bits = ready != 0 ? ready : due_bits_;
+    due_bits_ = static_cast<short>(due_bits_ & ~bits);
     queued_ = false;
-    if (bits == 0 || !added_) return;
-    const bool persistent = (bits_ & UB_EV_PERSIST) != 0;
-    if (!persistent) remove();
-    bool freed = false;
-    freed_ = &freed;
-    callback_(descriptor_, bits, argument_);
-    if (freed) return;
-    freed_ = nullptr;
-    if (added_) watch();
+    if (bits != 0 && !call_back(bits)) return;
+    if (!added_) return;
+    watch();
+    if (due_bits_ != 0) due(due_bits_);
   }
 
-  short bits_mutable(short set, short clear) {
-    bits_ = static_cast<short>((bits_ | set) & ~clear);
-    return bits_;
-  }
+  void change_bits(short set, short clear) { bits_ = static_cast<short>((bits_ | set) & ~clear); }
   void set_descriptor(int descriptor) { descriptor_ = descriptor; }
 
  private:
@@ -95,6 +90,17 @@ class EventLoop::Event final : public ub_event, public Timer {
     Event* event_;
   };
 
+  /// False: the event is gone.
+  bool call_back(short bits) {
+    if ((bits_ & UB_EV_PERSIST) == 0) remove();
+    bool freed = false;
+    freed_ = &freed;
+    callback_(descriptor_, bits, argument_);
+    if (freed) return false;
+    freed_ = nullptr;
+    return true;
+  }
+
   void watch() {
     if (poll_ != nullptr || (bits_ & (UB_EV_READ | UB_EV_WRITE)) == 0 || descriptor_ < 0) return;
     unsigned mask = 0;
@@ -110,6 +116,7 @@ class EventLoop::Event final : public ub_event, public Timer {
     owner_.loop_.ring().cancel(*std::exchange(poll_, nullptr));
   }
   void arm_timer(const timeval& after) {
+    due_bits_ = static_cast<short>(due_bits_ & ~UB_EV_TIMEOUT);
     const auto delay = std::chrono::seconds(after.tv_sec) + std::chrono::microseconds(after.tv_usec);
     owner_.loop_.timers().arm(*this, owner_.loop_.now() + delay);
   }
@@ -130,8 +137,8 @@ class EventLoop::Event final : public ub_event, public Timer {
   }
 
   static Event& of(ub_event* event) { return *static_cast<Event*>(event); }
-  static void table_add_bits(ub_event* event, short bits) { of(event).bits_mutable(bits, 0); }
-  static void table_del_bits(ub_event* event, short bits) { of(event).bits_mutable(0, bits); }
+  static void table_add_bits(ub_event* event, short bits) { of(event).change_bits(bits, 0); }
+  static void table_del_bits(ub_event* event, short bits) { of(event).change_bits(0, bits); }
   static void table_set_fd(ub_event* event, int descriptor) { of(event).set_descriptor(descriptor); }
   static void table_free(ub_event* event) { delete &of(event); }
   static int table_add(ub_event* event, timeval* after) {
@@ -236,8 +243,11 @@ reactor::Task<void> EventLoop::pump() {
   for (;;) {
     while (!due_.empty()) {
       running_.swap(due_);
-      for (std::size_t i = 0; i < running_.size(); ++i)
-        if (running_[i] != nullptr) std::exchange(running_[i], nullptr)->fire();
+      for (std::size_t i = 0; i < running_.size(); ++i) {
+        if (running_[i] == nullptr) continue;
+        std::exchange(running_[i], nullptr)->fire();
+        if (loop_.turn_expired()) co_await reactor::Reactor::current().yield();
+      }
       running_.clear();
     }
     if (stopping_ && polls_ == 0) co_return;

@@ -12,9 +12,10 @@
 
 namespace postern::dns {
 
-/// The event base that libunbound is given: its descriptors become one-shot polls of the core's ring, its timers timers of the
-/// core's wheel. Callbacks run in the task pump(), never while completions are walked. One core's; libunbound must not be used
-/// after stop(), and the object must outlive every event, which the destructor checks.
+/// The event base that libunbound is given: its descriptors become one-shot polls of the core's ring, its
+/// timers timers of the core's wheel. Callbacks run in the task pump(), never while completions are walked,
+/// and make room for others when the turn gets long. One core's; libunbound must not be used after stop(), and
+/// the object must outlive every event, which the destructor checks.
 class EventLoop {
  public:
   explicit EventLoop(reactor::Reactor& reactor);

@@ -19,32 +19,19 @@ using filters::Answer;
 using filters::AnswerStatus;
 using filters::QuestionKind;
 
-/// The inverse of presentation(): \DDD and \c.
-std::string unescaped(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 1 == text.size()) {
-      out += text[i];
-      continue;
-    }
-    const auto digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
-    if (digit(i + 1) && digit(i + 2) && digit(i + 3)) {
-      const int value = (text[i + 1] - '0') * 100 + (text[i + 2] - '0') * 10 + (text[i + 3] - '0');
-      out += static_cast<char>(value);
-      i += 3;
-    } else {
-      out += text[++i];
-    }
+/// A name that is the last thing of its record, in normal form; nothing when it is none that we could ask for.
+std::optional<std::string> name_at(const ns_msg& message, std::span<const unsigned char> data) {
+  std::array<unsigned char, NS_MAXCDNAME> labels{};
+  const int octets =
+      ns_name_unpack(ns_msg_base(message), ns_msg_end(message), data.data(), labels.data(), labels.size());
+  if (octets < 0 || static_cast<std::size_t>(octets) != data.size()) return std::nullopt;
+  std::string text;
+  for (const unsigned char* label = labels.data(); *label != 0; label += 1 + *label) {
+    const std::string_view part(reinterpret_cast<const char*>(label + 1), *label);
+    if (part.contains('.')) return std::nullopt;  // as text it would be another name
+    text.append(part) += '.';
   }
-  return out;
-}
-
-/// A name inside the packet, normal form; nothing when it is none that we could ask for.
-std::optional<std::string> name_at(const ns_msg& message, const unsigned char* at) {
-  std::array<char, NS_MAXDNAME> text{};
-  if (ns_name_uncompress(ns_msg_base(message), ns_msg_end(message), at, text.data(), text.size()) < 0)
-    return std::nullopt;
-  return filters::dns::normal_name(unescaped(text.data()));
+  return filters::dns::normal_name(text);
 }
 
 /// TXT: character-strings, each a length and its octets (RFC 1035 §3.3.14).
@@ -79,15 +66,34 @@ std::optional<std::string> record_text(const ns_msg& message, const ns_rr& recor
     case QuestionKind::dns_mx: {
       if (data.size() < 3) return std::nullopt;
       const unsigned preference = static_cast<unsigned>(data[0]) << 8 | data[1];
-      if (data[2] == 0) return fmt::format("{} .", preference);  // RFC 7505 §3
-      const auto host = name_at(message, data.data() + 2);
+      if (data.size() == 3 && data[2] == 0) return fmt::format("{} .", preference);  // RFC 7505 §3
+      const auto host = name_at(message, data.subspan(2));
       return host ? std::optional(fmt::format("{} {}", preference, *host)) : std::nullopt;
     }
     case QuestionKind::dns_ptr:
-      return name_at(message, data.data());
+      return name_at(message, data);
     default:
       return std::nullopt;
   }
+}
+
+/// How long "there is none" holds: RFC 2308 §5, by the SOA of the authority section.
+std::optional<std::uint32_t> negative_ttl(ns_msg& message) {
+  constexpr std::size_t kMinimumOctets = 4;  // MINIMUM is the last field (RFC 1035 §3.3.13)
+  const int count = ns_msg_count(message, ns_s_ns);
+  for (int i = 0; i < count; ++i) {
+    ns_rr record{};
+    if (ns_parserr(&message, ns_s_ns, i, &record) != 0) return std::nullopt;
+    const std::size_t octets = ns_rr_rdlen(record);
+    if (ns_rr_type(record) != ns_t_soa || octets < kMinimumOctets) continue;
+    const auto minimum = static_cast<std::uint32_t>(ns_get32(ns_rr_rdata(record) + octets - kMinimumOctets));
+    return std::min(static_cast<std::uint32_t>(ns_rr_ttl(record)), minimum);
+  }
+  return std::nullopt;
+}
+
+void lower(std::optional<std::uint32_t>& ttl, std::optional<std::uint32_t> other) {
+  if (other) ttl = std::min(ttl.value_or(*other), *other);
 }
 
 }  // namespace
@@ -150,16 +156,17 @@ Answer read_packet(std::span<const unsigned char> packet, QuestionKind kind) {
       answer.records.clear();
       return answer;
     }
-    ttl = std::min(ttl.value_or(ns_rr_ttl(record)), static_cast<std::uint32_t>(ns_rr_ttl(record)));
+    lower(ttl, static_cast<std::uint32_t>(ns_rr_ttl(record)));
     if (ns_rr_type(record) != type_of(kind) || answer.records.size() == kRecordsMax) continue;
     if (auto text = record_text(message, record, kind)) answer.records.push_back(std::move(*text));
   }
-  answer.ttl = std::chrono::seconds(ttl.value_or(0));
   if (answer.status == AnswerStatus::no_such_name) {
     answer.records.clear();
   } else {
     answer.status = answer.records.empty() ? AnswerStatus::no_data : AnswerStatus::data;
   }
+  if (answer.status != AnswerStatus::data) lower(ttl, negative_ttl(message));
+  answer.ttl = std::chrono::seconds(ttl.value_or(0));
   return answer;
 }
 

@@ -8,10 +8,13 @@
 #include <algorithm>
 #include <array>
 #include <coroutine>
+#include <span>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
 
+#include "filters/dns.h"
+#include "filters/ip.h"
 #include "gateway/dns/event_loop.h"
 #include "gateway/dns/packet.h"
 #include "gateway/reactor/check.h"
@@ -26,21 +29,25 @@ using filters::Answer;
 using filters::AnswerStatus;
 using filters::Question;
 
-/// libunbound answers these by itself; a gateway inside a company, and every test, needs them asked.
-constexpr std::array kLocalZones = {"localhost.",
-                                    "test.",
-                                    "example.",
-                                    "invalid.",
-                                    "onion.",
-                                    "home.arpa.",
-                                    "127.in-addr.arpa.",
-                                    "254.169.in-addr.arpa.",
-                                    "2.0.192.in-addr.arpa.",
-                                    "100.51.198.in-addr.arpa.",
-                                    "113.0.203.in-addr.arpa.",
-                                    "255.255.255.255.in-addr.arpa.",
-                                    "0.in-addr.arpa.",
-                                    "8.b.d.0.1.0.0.2.ip6.arpa."};
+/// libunbound answers these by itself; a gateway inside a company, and every test, needs them asked. "onion."
+/// and "invalid." stay with it: they must not leave the house (RFC 7686 §2, RFC 6761 §6.4).
+constexpr std::array kLocalZones = {
+    "localhost.",
+    "test.",
+    "example.",
+    "home.arpa.",
+    "127.in-addr.arpa.",
+    "254.169.in-addr.arpa.",
+    "2.0.192.in-addr.arpa.",
+    "100.51.198.in-addr.arpa.",
+    "113.0.203.in-addr.arpa.",
+    "255.255.255.255.in-addr.arpa.",
+    "0.in-addr.arpa.",
+    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.",
+    "8.b.d.0.1.0.0.2.ip6.arpa.",
+};
+/// Answered without a query, whatever the configuration.
+constexpr const char* kNameKnownLocally = "invalid.";
 
 /// The root's keys as IANA publishes them: the one in use since 2017 and its successor.
 constexpr std::array kRootAnchors = {
@@ -102,10 +109,12 @@ class Resolver::Impl {
   std::expected<void, std::string> configure(const ResolverOptions& options) {
     context_ = ub_ctx_create_ub_event(loop_.base());
     if (context_ == nullptr) return std::unexpected("libunbound: out of memory");
+    ub_ctx_debugout(context_, nullptr);  // standard error belongs to our log
     const bool validating = options.dnssec == Dnssec::validate;
     const std::string messages = std::to_string(options.cache_octets / 3),
                       sets = std::to_string(options.cache_octets * 2 / 3);
     const std::string stale = std::to_string(options.stale_max.count());
+    const std::string stale_after = std::to_string(std::max<std::int64_t>(options.stale_after.count(), 1));
     const std::string under_way = std::to_string(options.questions_max);
     const std::pair<const char*, std::string> settings[] = {
         {"verbosity:", "0"},
@@ -119,9 +128,10 @@ class Resolver::Impl {
         {"cache-max-negative-ttl:", "900"},
         {"serve-expired:", "yes"},
         {"serve-expired-ttl:", stale},
-        {"serve-expired-client-timeout:", "1800"},  // RFC 8767 §5
+        {"serve-expired-client-timeout:", stale_after},  // RFC 8767 §5
         {"num-queries-per-thread:", under_way},
         {"outgoing-range:", "1024"},
+        {"outgoing-num-tcp:", "32"},
         {"edns-buffer-size:", "1232"},
         {"prefetch:", "yes"},
         {"harden-glue:", "yes"},
@@ -146,6 +156,7 @@ class Resolver::Impl {
       if (const int code = ub_ctx_set_fwd(context_, address->c_str()); code != 0)
         return std::unexpected(fmt::format("dns.resolvers: '{}': {}", text, ub_strerror(code)));
     }
+    if (auto set_up = try_out(); !set_up) return set_up;
     scope_.spawn(loop_.pump());
     return {};
   }
@@ -155,30 +166,23 @@ class Resolver::Impl {
     Answer answer;
     answer.status = AnswerStatus::servfail;
     ++counters_.questions;
-    const std::uint16_t type = type_of(question.kind);
-    if (type == 0) {
+    // libunbound keeps what it could not parse until it is freed, so it must never see such a name.
+    if (type_of(question.kind) == 0 || filters::dns::normal_name(question.name) != question.name) {
       answer.status = AnswerStatus::refused;
-    } else if (under_way_.size() >= questions_max_ || context_ == nullptr) {
+    } else if (context_ != nullptr && under_way_.size() >= questions_max_) {
       ++counters_.too_many;
-    } else {
-      auto* request = new Request(*this, question.kind);
-      under_way_.insert(request);
-      const std::string name = presentation(question.name);
-      int id = 0;
-      const int code =
-          ub_resolve_event(context_, name.c_str(), type, ns_c_in, request, &Impl::called_back, &id);
-      if (code != 0) {
+    } else if (Request* const request = context_ != nullptr ? submit(question) : nullptr) {
+      if (request->finished) {
+        ++counters_.cached;
+      } else {
+        co_await request->wait(deadline);
+      }
+      if (request->finished) {
+        answer = std::move(request->answer);
         drop(request);
       } else {
-        if (request->finished) ++counters_.cached;
-        if (!request->finished) co_await request->wait(deadline);
-        if (request->finished) {
-          answer = std::move(request->answer);
-          drop(request);
-        } else {
-          request->abandoned = true;  // called_back() frees it
-          answer.status = AnswerStatus::timed_out;
-        }
+        request->abandoned = true;  // called_back() frees it
+        answer.status = AnswerStatus::timed_out;
       }
     }
     count(answer.status);
@@ -195,17 +199,15 @@ class Resolver::Impl {
     for (Request* request : left) {
       if (request->abandoned) {
         drop(request);
-      } else {
-        request->finish({.status = AnswerStatus::servfail,
-                         .records = {},
-                         .ttl = {},
-                         .secure = false,
-                         .took = {},
-                         .asked_at = {}});
+      } else if (!request->finished) {
+        Answer ended;
+        ended.status = AnswerStatus::servfail;
+        request->finish(std::move(ended));
       }
     }
     loop_.stop();
     co_await scope_.join();
+    POSTERN_CHECK(under_way_.empty());  // the askers were made ready before the pump, which has ended
   }
 
   /// After configure() failed: nothing has been asked yet.
@@ -216,25 +218,47 @@ class Resolver::Impl {
   const ResolverCounters& counters() const { return counters_; }
 
  private:
-  static void called_back(void* data, int rcode, void* packet, int size, int security, char* why_bogus, int) {
+  /// Null: libunbound has no memory for it. What is known already is answered inside the call.
+  Request* submit(const Question& question) {
+    auto* request = new Request(*this, question.kind);
+    under_way_.insert(request);
+    const std::string name = presentation(question.name);
+    const int code = ub_resolve_event(context_, name.c_str(), type_of(question.kind), ns_c_in, request,
+                                      &Impl::called_back, nullptr);
+    if (code == 0) return request;
+    drop(request);
+    return nullptr;
+  }
+
+  static void called_back(void* data, int rcode, void* packet, int size, int security, char*, int) {
     auto* request = static_cast<Request*>(data);
-    (void)why_bogus;
     if (request->abandoned) return request->owner.drop(request);
+    constexpr int kBogus = 1, kSecure = 2;
     Answer answer;
     answer.status = AnswerStatus::servfail;
-    constexpr int kBogus = 1, kSecure = 2;
     if (security == kBogus) {
       answer.status = AnswerStatus::bogus;
+    } else if (rcode != ns_r_noerror) {
+      // The buffer holds what was last written into it, which is somebody else's answer.
+      if (rcode == ns_r_refused) answer.status = AnswerStatus::refused;
     } else if (packet != nullptr && size > 0) {
-      answer = read_packet({static_cast<const unsigned char*>(packet), static_cast<std::size_t>(size)},
-                           request->kind);
+      const std::span octets(static_cast<const unsigned char*>(packet), static_cast<std::size_t>(size));
+      answer = read_packet(octets, request->kind);
       answer.secure = security == kSecure;
-    } else if (rcode == ns_r_refused) {
-      answer.status = AnswerStatus::refused;
-    } else if (rcode == ns_r_nxdomain) {
-      answer.status = AnswerStatus::no_such_name;
     }
     request->finish(std::move(answer));
+  }
+
+  /// libunbound reads most of its settings at the first question: let that be now.
+  std::expected<void, std::string> try_out() {
+    bool answered = false;
+    const auto note = [](void* data, int, void*, int, int, char*, int) { *static_cast<bool*>(data) = true; };
+    const int code = ub_resolve_event(context_, kNameKnownLocally, ns_t_a, ns_c_in, &answered, note, nullptr);
+    if (code != 0)
+      return std::unexpected(
+          fmt::format("libunbound does not start with these settings: {}", ub_strerror(code)));
+    POSTERN_CHECK(answered);
+    return {};
   }
 
   void drop(Request* request) {
