@@ -8,6 +8,7 @@
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <limits>
 #include <optional>
 
 #include "gateway/log/log.h"
@@ -60,9 +61,6 @@ bool read_target(std::string_view target, Request& request) {
 }
 
 RequestReader::Problem problem_of(const boost::system::error_code& error, const ServerLimits& limits) {
-  if (error == http::error::header_limit)
-    return {.status = 431,
-            .sentence = fmt::format("the header is longer than {} octets", limits.header_octets_max)};
   if (error == http::error::body_limit)
     return {.status = 413,
             .sentence = fmt::format("the body is longer than {} octets", limits.body_octets_max)};
@@ -121,6 +119,7 @@ class RequestReader::Impl {
   State feed(std::string_view octets) {
     if (state_ == State::failed) return state_;
     buffer_.append(octets);
+    if (state_ == State::more && !header_arrived_ && !look_for_header()) return state_;
     while (state_ == State::more && !buffer_.empty()) {
       boost::system::error_code error;
       const std::size_t used = parser_->put(boost::asio::buffer(buffer_), error);
@@ -130,7 +129,7 @@ class RequestReader::Impl {
       if (parser_->is_done()) {
         state_ = State::ready;
       } else if (error || used == 0) {
-        break;  // a piece of a header or of a chunk's frame
+        break;  // wants more
       }
     }
     return state_;
@@ -161,11 +160,12 @@ class RequestReader::Impl {
  private:
   void reset() {
     parser_.emplace();
-    parser_->eager(true);
-    parser_->header_limit(static_cast<std::uint32_t>(limits_.header_octets_max));
+    parser_->eager(false);  // the header alone first: check_header() comes before any body
+    parser_->header_limit(std::numeric_limits<std::uint32_t>::max());  // look_for_header() has the limit
     parser_->body_limit(limits_.body_octets_max);
     request_ = {};
-    checked_ = expects_continue_ = false;
+    header_arrived_ = checked_ = expects_continue_ = false;
+    scanned_ = 0;
     state_ = State::more;
   }
 
@@ -173,6 +173,25 @@ class RequestReader::Impl {
     problem_ = std::move(problem);
     buffer_.clear();
     return state_ = State::failed;
+  }
+
+  /// The header is parsed when it is whole, so that what is found out does not depend on how it was cut. Only a first line that
+  /// is none is refused at once: somebody talks another protocol and waits for an answer. False: not yet, or failed.
+  bool look_for_header() {
+    const std::string_view seen = std::string_view(buffer_).substr(0, limits_.header_octets_max);
+    const std::size_t line = scanned_ == 0 ? seen.find('\n') : 0;
+    if (line != 0 && line != std::string_view::npos &&
+        seen.substr(0, line).find(" HTTP/") == std::string_view::npos) {
+      (void)fail({.status = 400, .sentence = "the first line is not one of HTTP"});
+      return false;
+    }
+    constexpr std::string_view kEnd = "\r\n\r\n";
+    header_arrived_ = seen.find(kEnd, scanned_) != std::string_view::npos;
+    if (line != std::string_view::npos && seen.size() > kEnd.size()) scanned_ = seen.size() - kEnd.size();
+    if (!header_arrived_ && buffer_.size() > limits_.header_octets_max)
+      (void)fail({.status = 431,
+                  .sentence = fmt::format("the header is longer than {} octets", limits_.header_octets_max)});
+    return header_arrived_;
   }
 
   /// What Beast leaves to its user.
@@ -187,6 +206,11 @@ class RequestReader::Impl {
     const std::size_t hosts = message.count(http::field::host);
     if (hosts > 1 || (hosts == 0 && message.version() == 11)) {
       (void)fail({.status = 400, .sentence = "a request of HTTP/1.1 has one Host field"});
+      return false;
+    }
+    // Bodies have a length here. Chunks would bring a second way to say where a request ends.
+    if (message.count(http::field::transfer_encoding) != 0) {
+      (void)fail({.status = 411, .sentence = "a body needs a Content-Length"});
       return false;
     }
     request_.method = view(message.method_string());
@@ -210,7 +234,8 @@ class RequestReader::Impl {
   Request request_;
   Problem problem_;
   State state_ = State::more;
-  bool checked_ = false, expects_continue_ = false;
+  std::size_t scanned_ = 0;  // of the header: no end and, unless 0, a good first line before here
+  bool header_arrived_ = false, checked_ = false, expects_continue_ = false;
 };
 
 RequestReader::RequestReader(const ServerLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}

@@ -43,7 +43,7 @@ struct ServerLimits {
       30};  ///< for a request to begin, again for it to be complete, and for its answer
 };
 
-/// A small HTTP/1.1 server (keep-alive, bodies with Content-Length or chunked) on one listener of one reactor. Boost.Beast
+/// A small HTTP/1.1 server (keep-alive, bodies with Content-Length) on one listener of one reactor. Boost.Beast
 /// parses and serialises; the waiting is ours. Its core's thread only.
 class Server {
  public:

@@ -126,10 +126,9 @@ class Checks {
       report_.warning(places_.line("blocklist", i, {}), key_name("blocklist", true, i, {}),
                       "is not consulted: this version does not ask blocklists");
     }
-    for (const std::string_view key : {"resolvers", "dnssec", "timeout_ms"}) {
-      if (!places_.given("dns", 0, key)) continue;
-      report_.warning(places_.line("dns", 0, key), key_name("dns", false, 0, key),
-                      "has no effect: this version asks no DNS");
+    if (config_.dns.dnssec == "trust") {
+      report_.warning(places_.line("dns", 0, "dnssec"), "dns.dnssec",
+                      "\"trust\" is treated as \"off\": this version does not take a resolver's word");
     }
     if (config_.smtp.early_talker == "reject" && config_.smtp.greeting_delay_ms == 0) {
       report_.warning(places_.line("smtp", 0, "early_talker"), "smtp.early_talker",

@@ -142,8 +142,9 @@ constexpr Key kDns[] = {
     {"dnssec",
      slot<&DnsConfig::dnssec>,
      {.choices = kDnssec, .may_be_empty = true},
-     "\"validate\", \"trust\" (the resolver's AD flag) or \"off\". Empty: validate when recursing, off with "
-     "resolvers."},
+     "\"validate\", \"trust\" (the resolver's AD flag; treated as \"off\" in this version) or \"off\". "
+     "Empty: "
+     "validate when recursing, off with resolvers."},
     {"timeout_ms", slot<&DnsConfig::timeout_ms>, range(10, 60'000), "Milliseconds for one answer."},
 };
 
@@ -343,7 +344,7 @@ constexpr Section kSections[] = {
     one<&Config::control>("control", kControl, "The control socket."),
     one<&Config::metrics>("metrics", kMetrics, "Figures for Prometheus, and health for whoever watches."),
     one<&Config::log>("log", kLog, "The log: one JSON object per line."),
-    one<&Config::dns>("dns", kDns, "Name resolution. Checked, but not consulted in this version."),
+    one<&Config::dns>("dns", kDns, "Name resolution. Each core has its own resolver and cache."),
     many<&Config::listeners>("listener", kListener,
                              "Where clients connect: once per address, at least once."),
     one<&Config::tls>("tls", kTls, "Encryption towards clients: TLS 1.2 and 1.3."),

@@ -132,6 +132,7 @@ class Resolver::Impl {
         {"num-queries-per-thread:", under_way},
         {"outgoing-range:", "1024"},
         {"outgoing-num-tcp:", "32"},
+        {"infra-keep-probing:", "yes"},  // the only forwarder there is may have been away for a while
         {"edns-buffer-size:", "1232"},
         {"prefetch:", "yes"},
         {"harden-glue:", "yes"},
@@ -139,8 +140,6 @@ class Resolver::Impl {
     };
     for (const auto& [name, value] : settings)
       if (auto set = set_option(name, value); !set) return set;
-    for (const char* zone : kLocalZones)
-      if (auto set = set_option("local-zone:", fmt::format("{} nodefault", zone)); !set) return set;
     if (!options.root_hints.empty())
       if (auto set = set_option("root-hints:", options.root_hints); !set) return set;
     if (validating) {
@@ -156,6 +155,7 @@ class Resolver::Impl {
       if (const int code = ub_ctx_set_fwd(context_, address->c_str()); code != 0)
         return std::unexpected(fmt::format("dns.resolvers: '{}': {}", text, ub_strerror(code)));
     }
+    if (auto finalized = remove_local_zones(); !finalized) return finalized;
     if (auto set_up = try_out(); !set_up) return set_up;
     scope_.spawn(loop_.pump());
     return {};
@@ -249,7 +249,15 @@ class Resolver::Impl {
     request->finish(std::move(answer));
   }
 
-  /// libunbound reads most of its settings at the first question: let that be now.
+  /// Nothing can be set afterwards. (As a setting, "NAME nodefault" is taken without a word and has no effect.)
+  std::expected<void, std::string> remove_local_zones() {
+    for (const char* zone : kLocalZones)
+      if (const int code = ub_ctx_zone_remove(context_, zone); code != 0)
+        return std::unexpected(fmt::format("libunbound does not take these settings: {}", ub_strerror(code)));
+    return {};
+  }
+
+  /// libunbound reads the last of its settings at the first question: let that be now.
   std::expected<void, std::string> try_out() {
     bool answered = false;
     const auto note = [](void* data, int, void*, int, int, char*, int) { *static_cast<bool*>(data) = true; };

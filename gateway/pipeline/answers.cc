@@ -84,7 +84,8 @@ reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filter
   for (unsigned round = 0; round < Answers::kRoundsMax; ++round) {
     filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts, policy);
     if (judgement.verdict) co_return std::move(*judgement.verdict);
-    if (!answers.answer_local(facts)) co_await answers.answer_all(facts);
+    if (answers.answer_local(facts)) continue;
+    co_await answers.answer_all(facts);
   }
   co_return gone_in_circles(policy);
 }

@@ -34,7 +34,10 @@ smtp::SessionLimits session_limits(const config::LimitsConfig& limits) {
 
 class Pipeline::Impl {
  public:
-  Impl(Services services, unsigned index) : core(services, index), first(services.snapshots.get()) {}
+  Impl(Services services, unsigned index, Source* source)
+      : core(services, index), first(services.snapshots.get()) {
+    core.source = source;
+  }
 
   /// The rules of a listener as the snapshot has them. Listeners are known by the number they had at start,
   /// but a reload may bring them in another order: what trusts PROXY and XCLIENT must not move to another
@@ -53,7 +56,8 @@ class Pipeline::Impl {
   std::shared_ptr<const Snapshot> first;  ///< in force when the listeners were opened
 };
 
-Pipeline::Pipeline(Services services, unsigned core) : impl_(std::make_unique<Impl>(services, core)) {}
+Pipeline::Pipeline(Services services, unsigned core, Source* source)
+    : impl_(std::make_unique<Impl>(services, core, source)) {}
 
 Pipeline::~Pipeline() = default;
 

@@ -8,6 +8,7 @@
 #include "filters/judge.h"
 #include "gateway/log/log.h"
 #include "gateway/metrics/metrics.h"
+#include "gateway/pipeline/answers.h"
 #include "gateway/pipeline/snapshot.h"
 #include "gateway/reactor/executor.h"
 #include "gateway/smtp/server/handler.h"
@@ -27,7 +28,8 @@ struct Services {
 /// The house of one core: from connect to the durable 250. Its core's thread only.
 class Pipeline final : public smtp::House {
  public:
-  Pipeline(Services services, unsigned core);
+  /// `source`: of this core, outlives the pipeline; null: what only it could know is answered `refused`.
+  Pipeline(Services services, unsigned core, Source* source = nullptr);
   ~Pipeline() override;
 
   bool proxy_expected(std::size_t listener, const filters::Ip& peer) const override;

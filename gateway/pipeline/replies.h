@@ -23,9 +23,9 @@ smtp::Reply not_mailbox(Resolution::Kind kind);  ///< for everything but Kind::m
 
 /// Where in the dialogue a verdict is spoken.
 enum class Moment { greeting, command, data };
-/// The reply to a verdict that refuses or defers. `id` is appended when it is not empty. What a verdict asks
-/// for is kept to what may be said there: a greeting is 554 or 421 (RFC 5321 §3.1, §3.8), a deferral is never
-/// 5xx.
+/// The reply to a verdict that refuses or defers. `id` is appended when it is not empty. What a verdict asks for
+/// is kept to what may be said there: a greeting is 554 or 421 (RFC 5321 §3.1, §3.8), a path is refused with 550
+/// (§4.3.2), a deferral is never 5xx.
 smtp::Reply refusal(const filters::Verdict& verdict, Moment moment, std::string_view id = {});
 
 }  // namespace postern::pipeline::replies

@@ -20,8 +20,10 @@ struct Core::Door {
 };
 
 struct Core::Inside {
-  Inside(pipeline::Services services, unsigned index) : pipeline(services, index) {}
+  Inside(pipeline::Services services, unsigned index, std::unique_ptr<DnsSource> dns)
+      : source(std::move(dns)), pipeline(services, index, source.get()) {}
 
+  std::unique_ptr<DnsSource> source;
   pipeline::Pipeline pipeline;
   // Scopes last longer than what is enrolled in them, hence stand in front.
   reactor::Scope sessions, administering;
@@ -59,11 +61,24 @@ void Core::run(std::function<void(std::expected<void, reactor::Error>)> started)
     started(std::unexpected(std::move(made.error())));
     return;
   }
+  auto source = make_source(options_);
+  if (!source) {
+    started(std::unexpected(std::move(source.error())));
+    return;
+  }
   reactor_ = made->get();
-  Inside inside(options_.services, index());
+  Inside inside(options_.services, index(), std::move(*source));
   inside_ = &inside;
   started({});
   (*made)->run(main(inside));
+}
+
+std::expected<std::unique_ptr<DnsSource>, reactor::Error> Core::make_source(const Options& options) {
+  auto resolver = dns::Resolver::create(options.dns);
+  if (!resolver)
+    return std::unexpected(
+        reactor::Error{.code = reactor::Errc::invalid, .context = std::move(resolver.error())});
+  return std::make_unique<DnsSource>(std::move(*resolver), options.services.metrics);
 }
 
 reactor::Task<void> Core::main(Inside& inside) {
@@ -81,6 +96,7 @@ reactor::Task<void> Core::main(Inside& inside) {
     co_await inside.administration->close();
   }
   for (auto& door : inside.doors) co_await door->listener.close();
+  co_await inside.source->close();  // last: a scan of the administration may have asked it
 }
 
 std::expected<void, reactor::Error> Core::call(

@@ -7,10 +7,12 @@
 #include <thread>
 #include <vector>
 
+#include "gateway/dns/resolver.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/reactor/reactor.h"
 #include "gateway/reactor/socket.h"
 #include "gateway/serve/administration.h"
+#include "gateway/serve/dns_source.h"
 #include "gateway/serve/preparation.h"
 #include "gateway/smtp/server/server.h"
 
@@ -22,7 +24,7 @@ struct Front {
   std::string name;  ///< "mx 0.0.0.0:25", for metrics and logs
 };
 
-/// One thread with one reactor, the pipeline on it, and its share of every listener. The first core has the administration
+/// One thread with one reactor, the resolver and the pipeline on it, and its share of every listener. The first core has the administration
 /// as well. The public functions are the main thread's, in the order they stand here.
 class Core {
  public:
@@ -30,6 +32,7 @@ class Core {
     reactor::ReactorOptions reactor;
     pipeline::Services services;
     smtp::ServerShared smtp;
+    dns::ResolverOptions dns;
     std::function<void()> drained;  ///< called on the core's thread when its last session has ended
   };
   explicit Core(Options options);
@@ -37,7 +40,7 @@ class Core {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  /// Makes the thread, and the reactor on it.
+  /// Makes the thread, and reactor and resolver on it.
   std::expected<void, reactor::Error> start();
   /// `first`: the core that has bound already, whose ports and Unix sockets are shared; null for that core itself.
   std::expected<void, reactor::Error> bind(const std::vector<Front>& fronts, const Core* first);
@@ -65,6 +68,7 @@ class Core {
   struct Inside;  // what lives on the core's thread
 
   void run(std::function<void(std::expected<void, reactor::Error>)> started);
+  static std::expected<std::unique_ptr<DnsSource>, reactor::Error> make_source(const Options& options);
   reactor::Task<void> main(Inside& inside);
   /// Runs a function on the core's thread and waits for its result.
   std::expected<void, reactor::Error> call(

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -31,8 +32,9 @@ std::expected<reactor::Address, Failure> read_address(std::string_view key, std:
 
 }  // namespace
 
-std::string raise_descriptor_limit(const config::LimitsConfig& limits) {
-  const rlim_t wanted = limits.connections_max + kDescriptorsReserved;
+std::string raise_descriptor_limit(const config::Config& config) {
+  const rlim_t wanted = config.limits.connections_max + kDescriptorsReserved +
+                        std::uint64_t{core_count(config)} * kDescriptorsPerResolver;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
   if (limit.rlim_cur >= wanted) return {};
@@ -41,7 +43,7 @@ std::string raise_descriptor_limit(const config::LimitsConfig& limits) {
     return fmt::format(
         "limits.connections_max = {} needs {} file descriptors, and the system allows {} (LimitNOFILE, "
         "ulimit -n)",
-        limits.connections_max, wanted, limit.rlim_cur);
+        config.limits.connections_max, wanted, limit.rlim_cur);
   return {};
 }
 
@@ -55,6 +57,20 @@ unsigned core_count(const config::Config& config) {
                                                                   : std::thread::hardware_concurrency();
   }
   return std::clamp(count, 1U, metrics::kShards - 1);
+}
+
+dns::ResolverOptions resolver_options(const config::Config& config) {
+  constexpr std::size_t kCachesOctets = 256U << 20, kCacheOctetsMin = 8U << 20, kCacheOctetsMax = 32U << 20;
+  constexpr std::chrono::milliseconds kStaleAfterMax{1800};  // RFC 8767 §5
+  dns::ResolverOptions options;
+  options.resolvers = config.dns.resolvers;
+  const bool validate =
+      config.dns.dnssec.empty() ? config.dns.resolvers.empty() : config.dns.dnssec == "validate";
+  options.dnssec = validate ? dns::Dnssec::validate : dns::Dnssec::off;
+  options.cache_octets = std::clamp(kCachesOctets / core_count(config), kCacheOctetsMin, kCacheOctetsMax);
+  const std::chrono::milliseconds timeout(config.dns.timeout_ms);
+  options.stale_after = std::min(kStaleAfterMax, timeout * 9 / 10);
+  return options;
 }
 
 storage::Options store_options(const config::StoreConfig& config) {

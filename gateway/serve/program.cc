@@ -84,7 +84,7 @@ std::expected<void, Failure> Program::start() {
   if (!done) return done;
   for (const config::Problem& warning : loaded_.warnings)
     logger_->write(Line(Level::warning, "config_warning").field("problem", warning.text()));
-  const std::string short_of = raise_descriptor_limit(config_.limits);
+  const std::string short_of = raise_descriptor_limit(config_);
   if (!short_of.empty()) logger_->write(Line(Level::warning, "descriptors_short").field("problem", short_of));
   auto able = reactor::probe_kernel();
   if (!able) return std::unexpected(Failure{control::kSystem, able.error().text()});
@@ -158,8 +158,11 @@ std::expected<void, Failure> Program::make_cores() {
       ++cores_drained_;
       signals_.wake();
     };
-    cores_.push_back(std::make_unique<Core>(
-        Core::Options{.reactor = options, .services = services, .smtp = shared, .drained = drained}));
+    cores_.push_back(std::make_unique<Core>(Core::Options{.reactor = options,
+                                                          .services = services,
+                                                          .smtp = shared,
+                                                          .dns = resolver_options(config_),
+                                                          .drained = drained}));
     auto started = cores_.back()->start();
     if (!started) {
       cores_.pop_back();

@@ -40,6 +40,8 @@ std::vector<std::string> restart_keys(const config::Config& running, const confi
   compare("store.free_octets_min", running.store.free_octets_min, next.store.free_octets_min);
   compare("control.socket", running.control.socket, next.control.socket);
   compare("metrics.listen", running.metrics.listen, next.metrics.listen);
+  compare("dns.resolvers", running.dns.resolvers, next.dns.resolvers);
+  compare("dns.dnssec", running.dns.dnssec, next.dns.dnssec);
   compare("log.file", running.log.file, next.log.file);
   compare("log.level", running.log.level, next.log.level);
   if (!same_sockets(running.listeners, next.listeners)) keys.emplace_back("listener");

@@ -71,7 +71,8 @@ FALSE_ENDS = {
 
 def smuggle(server_name, label, false_end, accepted):
     server = suite.server(server_name)
-    tag = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    # Labels that differ only in their signs must not share a mailbox.
+    tag = re.sub(r"[^a-z0-9]+", "-", label.lower().replace(".", "dot")).strip("-")
     outer, inner = f"outer-{tag}@any.example", f"inner-{tag}@any.example"
     payload = (b"Subject: outer\r\n\r\nouter" + false_end + b"MAIL FROM:<evil@client.example>\r\nRCPT TO:<" + inner.encode() +
                b">\r\nDATA\r\nSubject: inner\r\n\r\ninner\r\n.\r\n")
@@ -354,8 +355,11 @@ def client_hello_in_plain():
     server = suite.server("mx")
     with server.connect() as client:
         client.greeting()
-        client.socket.sendall(bytes.fromhex("16030100c8010000c40303") + os.urandom(190))
-        client.socket.sendall(b"\r\n")
+        try:
+            client.socket.sendall(bytes.fromhex("16030100c8010000c40303") + os.urandom(190))
+            client.socket.sendall(b"\r\n")
+        except ConnectionError:
+            return  # hung up already: as good an end as any
         wait_until(lambda: client.closed() or client.buffer[:1] in (b"5", b"4") or client.buffer == b"", 5, "an end or a refusal")
 
 

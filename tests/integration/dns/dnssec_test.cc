@@ -25,7 +25,7 @@ using test::Conversation;
 using test::converse;
 using test::NameServer;
 using test::run_program;
-using test::TemporaryFolder;
+using test::ScratchFolder;
 
 constexpr const char* kSignedZone = R"($ORIGIN {0}.
 $TTL 300
@@ -107,7 +107,7 @@ class DnssecTest : public testing::Test {
   }
   static std::string first_line(const std::string& text) { return text.substr(0, text.find_first_of(";\n")); }
 
-  TemporaryFolder folder_;
+  ScratchFolder folder_;
   std::unique_ptr<NameServer> server_;
   ResolverOptions validating_;
 };

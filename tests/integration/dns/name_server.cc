@@ -87,12 +87,12 @@ bool run_program(const std::vector<std::string>& words, const std::filesystem::p
          WEXITSTATUS(status) == 0;
 }
 
-TemporaryFolder::TemporaryFolder() {
+ScratchFolder::ScratchFolder() {
   std::string pattern = (std::filesystem::temp_directory_path() / "postern-dns-XXXXXX").string();
   if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
 }
 
-TemporaryFolder::~TemporaryFolder() {
+ScratchFolder::~ScratchFolder() {
   std::error_code ignored;
   if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }

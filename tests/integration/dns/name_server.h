@@ -20,12 +20,12 @@ bool run_program(const std::vector<std::string>& words, const std::filesystem::p
                  const std::filesystem::path& output);
 
 /// A folder that goes with the object.
-class TemporaryFolder {
+class ScratchFolder {
  public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ScratchFolder();
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
   const std::filesystem::path& path() const { return path_; }
 
  private:
@@ -61,7 +61,7 @@ class NameServer {
   void start(const std::vector<Zone>& zones);
   bool answers(const std::string& zone) const;
 
-  TemporaryFolder folder_;
+  ScratchFolder folder_;
   std::string ip_;
   std::uint16_t port_;
   pid_t process_ = -1;

@@ -51,7 +51,7 @@ TEST(ResolverRecursion, FollowsDelegationsFromTheRoot) {
       {.ip = zone_ip, .port = kDnsPort, .zones = {{"zone.test", fmt::format(fmt::runtime(kZone), zone_ip)}}});
   ASSERT_EQ(root.trouble(), "");
   ASSERT_EQ(zone.trouble(), "");
-  const test::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   ResolverOptions options;
   options.dnssec = Dnssec::off;
   options.root_hints = (folder.path() / "hints").string();

@@ -260,6 +260,52 @@ TEST(Codec, ErrorsNameTheOctetAndTheRule) {
   for (const BadCase& c : cases) EXPECT_EQ(c.error(c.octets), c.text) << c.name;
 }
 
+/// What is on people's disks. A row may be added here, never changed.
+TEST(Codec, TheLayoutsOfFormatOne) {
+  const auto hex = [](std::string_view octets) {
+    std::string text;
+    for (const char octet : octets) text += fmt::format("{:02x}", static_cast<unsigned char>(octet));
+    return text;
+  };
+  std::string out;
+  encode_format(1, out);
+  EXPECT_EQ(hex(out), "0101");
+  Identity identity{.created_ms = 300};
+  identity.uuid[0] = 0xab;
+  encode(identity, out);
+  EXPECT_EQ(hex(out), "01ab000000000000000000000000000000ac02");
+  encode(Ledger{.opened = 21,
+                .delivered = 1,
+                .relayed = 2,
+                .bounced = 3,
+                .quarantined = 4,
+                .expired = 5,
+                .dropped = 6},
+         out);
+  EXPECT_EQ(hex(out), "0115010203040506");
+  encode(MailboxRecord{.id = 7, .next_folder = 200}, out);
+  EXPECT_EQ(hex(out), "0107c801");
+  encode(
+      FolderRecord{
+          .id = 2, .uid_validity = 1'700'000'000, .uid_next = 129, .messages = 128, .octets = 38'400},
+      out);
+  EXPECT_EQ(hex(out),
+            "010280e2cfaa068101800180ac02");
+  encode(EntryRecord{.id = test::id_of(9), .flags = kSeen | kDraft, .octets = 4096, .received_ms = 1}, out);
+  EXPECT_EQ(hex(out),
+            "01018bcfe50000010009aabbcc11802001");
+  encode(
+      MessageRecord{
+          .references = 2, .octets = 4096, .header_octets = 200, .received_ms = 1, .mail_from = "a@b"},
+      out);
+  EXPECT_EQ(hex(out), "01028020c8010103614062");
+  encode_decision_prefix(300, out);
+  EXPECT_EQ(hex(out), "01ac02");
+  EXPECT_EQ(hex(view(entry_key(1, 2, 0x01020304))), "000000010000000201020304");
+  folder_key(1, "Junk", out);
+  EXPECT_EQ(hex(out), "000000014a756e6b");
+}
+
 TEST(Codec, FolderKeysEndAtTheLimit) {
   std::string key;
   folder_key(5, std::string(Store::kFolderOctetsMax, 'f'), key);

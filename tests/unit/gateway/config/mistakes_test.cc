@@ -402,18 +402,19 @@ TEST(ConfigWarnings, SayWhatIsSetInVain) {
                               "recipients = \"any\"\n"
                               "[dns]\n"
                               "resolvers = [\"127.0.0.1:53\"]\n"
-                              "timeout_ms = 50\n"
+                              "dnssec = \"trust\"\n"
                               "[[blocklist]]\n"
                               "zone = \"bl.test.example\"\n"
                               "kind = \"ip\"\n"
                               "[smtp]\n"
                               "early_talker = \"reject\"\n");
   EXPECT_EQ(texts(loaded.problems), "");
-  EXPECT_EQ(texts(loaded.warnings),
-            "/etc/postern/m.toml:8: dns.resolvers: has no effect: this version asks no DNS\n"
-            "/etc/postern/m.toml:9: dns.timeout_ms: has no effect: this version asks no DNS\n"
-            "/etc/postern/m.toml:10: blocklist[0]: is not consulted: this version does not ask blocklists\n"
-            "/etc/postern/m.toml:14: smtp.early_talker: hardly finds anyone while greeting_delay_ms is 0\n");
+  EXPECT_EQ(
+      texts(loaded.warnings),
+      "/etc/postern/m.toml:9: dns.dnssec: \"trust\" is treated as \"off\": this version does not take a "
+      "resolver's word\n"
+      "/etc/postern/m.toml:10: blocklist[0]: is not consulted: this version does not ask blocklists\n"
+      "/etc/postern/m.toml:14: smtp.early_talker: hardly finds anyone while greeting_delay_ms is 0\n");
 }
 
 }  // namespace

@@ -27,8 +27,9 @@ struct Delivery {
 
 reactor::Task<void> deliver_once(House& house, const Delivery& delivery, std::string* reply) {
   Client client(house, delivery.client);
-  const bool lmtp = delivery.client.listener == 1;
-  (void)co_await client.say(lmtp ? "LHLO client.example\r\n" : std::string(kHello));
+  std::string hello(kHello);
+  if (delivery.client.listener == 1) hello.replace(0, 4, "LHLO");
+  (void)co_await client.say(hello);
   *reply =
       co_await client.deliver(delivery.sender, delivery.recipients, delivery.message, delivery.parameters);
 }
