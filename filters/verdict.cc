@@ -88,6 +88,22 @@ void append_refusal(std::string& out, const Refusal& refusal) {
   out += '}';
 }
 
+void append_method(std::string& out, const results::MethodResult& method) {
+  out += "{\"method\":";
+  append_quoted(out, method.method);
+  append_member(out, "result", method.result);
+  if (!method.reason.empty()) append_member(out, "reason", method.reason);
+  if (!method.comment.empty()) append_member(out, "comment", method.comment);
+  out += ",\"properties\":{";
+  for (std::size_t i = 0; i < method.properties.size(); ++i) {
+    if (i > 0) out += ',';
+    append_quoted(out, method.properties[i].first);
+    out += ':';
+    append_quoted(out, method.properties[i].second);
+  }
+  out += "}}";
+}
+
 }  // namespace
 
 std::string_view to_string(Action action) {
@@ -125,7 +141,12 @@ std::string to_json(const Verdict& verdict) {
     if (i > 0) out += ',';
     append_quoted(out, verdict.incomplete[i]);
   }
-  out += "]}";
+  out += ']';
+  for (std::size_t i = 0; i < verdict.authentication.size(); ++i) {
+    out += i > 0 ? "," : ",\"authentication\":[";
+    append_method(out, verdict.authentication[i]);
+  }
+  out += verdict.authentication.empty() ? "}" : "]}";
   return out;
 }
 

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "filters/authentication/results/field.h"
 
 namespace postern::filters {
 
@@ -25,13 +28,6 @@ struct Finding {
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
-/// What the checks have to say, in the order they ran, which is fixed. Checks add to it; decide() makes a
-/// Verdict of it.
-struct Findings {
-  std::vector<Finding> found;
-  std::vector<std::string> incomplete;  ///< what could not be found out, "check: cause"
-};
-
 /// The reply a finding or the policy asks for, when it must be a certain one (e.g. 554 5.4.6 for a mail
 /// loop).
 struct Refusal {
@@ -39,6 +35,29 @@ struct Refusal {
   std::string enhanced;  ///< "5.7.1"
   std::string text;      ///< without the id; the gateway appends it
   friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+/// What a check asks for whatever the sum of the scores is. The more severe of this and what the sum says holds.
+struct Demand {
+  Action action = Action::accept;
+  Refusal refusal;     ///< for reject
+  std::string reason;  ///< one line
+};
+
+/// What the checks have to say, in the order they ran, which is fixed. Checks add to it; decide() makes a
+/// Verdict of it.
+struct Findings {
+  std::vector<Finding> found;
+  /// What could not be found out, "check: cause". It might have let the message in: nothing is refused for
+  /// good while something stands here.
+  std::vector<std::string> incomplete;
+  /// Likewise, but all of it together could have lowered the sum by no more than `relief`: a sum that is too
+  /// high all the same is refused for good.
+  std::vector<std::string> unknown;
+  double relief = 0;  ///< points, not negative
+  std::optional<Demand> demand;
+  /// What was authenticated, for Verdict.authentication.
+  std::vector<results::MethodResult> authentication;
 };
 
 struct Verdict {
@@ -49,10 +68,12 @@ struct Verdict {
   std::vector<std::string> incomplete;  ///< what could not be found out, "check: cause"
   std::string reason;                   ///< one line: which threshold or finding decided, and with what
   Refusal refusal;                      ///< set when action is reject or defer
+  /// Every method of authentication that was evaluated (RFC 8601), in the order iprev, spf, dkim, dmarc, arc.
+  std::vector<results::MethodResult> authentication;
 };
 
-/// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete:
-/// byte for byte the same for equal verdicts. Scores are printed with the shortest text that reads back
+/// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete,
+/// authentication? (absent when nothing was evaluated): byte for byte the same for equal verdicts. Scores are printed with the shortest text that reads back
 /// equal; octets that are no UTF-8 become U+FFFD.
 std::string to_json(const Verdict& verdict);
 

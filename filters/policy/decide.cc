@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +29,7 @@ constexpr ReplyRow kReplies[] = {
     {"LOCAL_BLOCK_SENDER", false, 554, "5.7.1", "sender refused by local policy"},
     {"LOCAL_BLOCK_RECIPIENT", false, 554, "5.7.1", "recipient refused by local policy"},
 };
+constexpr std::string_view kBlocklistPrefix = "DNSBL_";  // findings of filters/reputation/blocklist.h
 constexpr ReplyRow kSpamReply = {"", false, 554, "5.7.1", "message refused: it looks like spam"};
 constexpr ReplyRow kDeferReply = {"", false, 451, "4.7.1", "cannot judge this now, try again later"};
 
@@ -80,6 +83,9 @@ void decide_by_score(Verdict& verdict, const Policy& policy, bool worth_tagging)
     const Finding* most = heaviest(verdict.findings);
     const ReplyRow* row = most == nullptr ? nullptr : reply_row(most->name);
     verdict.refusal = refusal_of(row == nullptr ? kSpamReply : *row);
+    // The sender's postmaster must learn whom to ask.
+    if (most != nullptr && most->name.starts_with(kBlocklistPrefix))
+      verdict.refusal.text = "message refused: " + most->evidence;
     return;
   }
   if (worth_tagging && (reached(Action::quarantine, "quarantine_score", policy.quarantine_score) ||
@@ -90,10 +96,20 @@ void decide_by_score(Verdict& verdict, const Policy& policy, bool worth_tagging)
   verdict.reason = fmt::format("score {} is below {} {}", verdict.score, name, threshold);
 }
 
-/// What could not be found out might have been an allow entry, and our trouble is never the sender's: an
-/// incomplete verdict does not refuse for good. It lets in, or does not, as the policy says.
-void weigh_incomplete(Verdict& verdict, const Policy& policy) {
+/// What a check demands of itself.
+void heed(Verdict& verdict, std::optional<Demand> demand) {
+  if (!demand || demand->action < verdict.action) return;
+  verdict.action = demand->action;
+  verdict.refusal = std::move(demand->refusal);
+  verdict.reason = fmt::format("{}; {}", demand->reason, verdict.reason);
+}
+
+/// What could not be found out might have spoken for the message, and our trouble is never the sender's: a
+/// refusal that this could have averted is none for good. Otherwise the message comes in, or does not, as the
+/// policy says.
+void weigh_incomplete(Verdict& verdict, bool could_avert, const Policy& policy) {
   if (verdict.incomplete.empty()) return;
+  if (verdict.action == Action::reject && !could_avert) return;
   if (verdict.action != Action::reject && !policy.defer_incomplete) return;
   verdict.action = Action::defer;
   verdict.refusal = refusal_of(kDeferReply);
@@ -106,7 +122,10 @@ Verdict decide(Stage stage, Findings findings, const Policy& policy) {
   Verdict verdict;
   verdict.required = policy.tag_score;
   verdict.findings = std::move(findings.found);
+  verdict.authentication = std::move(findings.authentication);
+  const bool anything_possible = !findings.incomplete.empty();
   verdict.incomplete = std::move(findings.incomplete);
+  std::ranges::move(findings.unknown, std::back_inserter(verdict.incomplete));
   for (const Finding& finding : verdict.findings) verdict.score += finding.score;
   verdict.score = rounded(verdict.score);
   if (decide_alone(verdict)) return verdict;
@@ -121,7 +140,12 @@ Verdict decide(Stage stage, Findings findings, const Policy& policy) {
     return verdict;
   }
   decide_by_score(verdict, policy, stage == Stage::data);
-  weigh_incomplete(verdict, policy);
+  // A demand is made on what is certain: what is not known of other checks does not soften it.
+  const bool demanded = findings.demand && findings.demand->action == Action::reject;
+  const bool could_avert =
+      anything_possible || (!demanded && rounded(verdict.score - findings.relief) < policy.reject_score);
+  heed(verdict, std::move(findings.demand));
+  weigh_incomplete(verdict, could_avert, policy);
   return verdict;
 }
 

@@ -1,8 +1,42 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
 
 namespace postern::filters {
+
+/// What the postmaster decided about the authentication of senders, from [filter.authentication].
+struct AuthenticationPolicy {
+  bool enabled = false;  ///< false: nothing is evaluated and nothing asked
+  /// DMARC: what the owner of the author's domain asks for is done by itself, whatever the score is.
+  bool dmarc_reject = true;      ///< p=reject: 550 5.7.26; false: as p=quarantine
+  bool dmarc_quarantine = true;  ///< p=quarantine: at least Action::quarantine; false: the score alone counts
+  /// d= of ARC seals whose word that a message was authentic on arrival outweighs a DMARC failure; A-labels,
+  /// lower case.
+  std::vector<std::string> trusted_sealers;
+  double spf_pass_score = 0, spf_fail_score = 3, spf_softfail_score = 1, spf_permerror_score = 0.5;
+  double dkim_valid_score = -0.1, dkim_invalid_score = 0.1;
+  double dmarc_pass_score = -0.1;
+  double dmarc_fail_none_score = 0.5, dmarc_fail_quarantine_score = 3, dmarc_fail_reject_score = 5;
+  double arc_valid_score = 0, arc_invalid_score = 0.1;
+  double no_reverse_name_score = 1;   ///< the client has no reverse name that leads back to it
+  double several_authors_score = 1;  ///< From names authors of several domains, or stands there twice
+};
+
+/// What is looked up in a list: RFC 5782 §2.1 and §2.4, or §2.2.
+enum class BlocklistKind : std::uint8_t { ip, domain };
+
+/// One [[blocklist]].
+struct Blocklist {
+  std::string zone;  ///< normal form of DNS names
+  BlocklistKind kind = BlocklistKind::ip;
+  /// Answers that mean "listed", as address text, and what each says. Empty: 127.0.0.2 (RFC 5782 §2.1).
+  std::map<std::string, std::string> answers;
+  double score = 0;
+};
 
 /// What the postmaster decided about findings, from the manifest's [filter]. A value; shared immutably by all
 /// cores.
@@ -21,6 +55,8 @@ struct Policy {
   double block_score = 100.0;   ///< an entry of a local block list
   /// What an incomplete verdict means that would let the message in: false: in it goes; true: 451, try again.
   bool defer_incomplete = false;
+  AuthenticationPolicy authentication;
+  std::vector<Blocklist> blocklists;
 };
 
 }  // namespace postern::filters

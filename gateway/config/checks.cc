@@ -22,6 +22,7 @@ class Checks {
     check_tls();
     check_limits();
     check_scores();
+    settle_authentication();
     check_in_vain();
   }
 
@@ -120,11 +121,19 @@ class Checks {
     return places_.given("filter", 0, first) ? first : second;
   }
 
+  /// Where nobody says that DNS is to be had, no message is to wait for it.
+  void settle_authentication() {
+    if (!places_.given("filter.authentication", 0, "enabled"))
+      config_.filter.authentication.enabled = !config_.dns.resolvers.empty();
+  }
+
   /// Known and checked, but without effect yet: the postmaster must not rely on it.
   void check_in_vain() {
     for (std::size_t i = 0; i < config_.blocklists.size(); ++i) {
-      report_.warning(places_.line("blocklist", i, {}), key_name("blocklist", true, i, {}),
-                      "is not consulted: this version does not ask blocklists");
+      const std::string& kind = config_.blocklists[i].kind;
+      if (kind == "ip" || kind == "domain") continue;
+      report_.warning(places_.line("blocklist", i, "kind"), key_name("blocklist", true, i, "kind"),
+                      fmt::format("\"{}\": the list is not consulted in this version", kind));
     }
     if (config_.dns.dnssec == "trust") {
       report_.warning(places_.line("dns", 0, "dnssec"), "dns.dnssec",

@@ -136,12 +136,27 @@ struct LocalList {
   friend bool operator==(const LocalList&, const LocalList&) = default;
 };
 
+/// [filter.authentication]
+struct AuthenticationConfig {
+  bool enabled = false;  ///< when the manifest does not say: whether dns.resolvers are set
+  bool dmarc_reject = true, dmarc_quarantine = true;
+  std::vector<std::string> trusted_sealers;
+  double spf_pass_score = 0, spf_fail_score = 3, spf_softfail_score = 1, spf_permerror_score = 0.5;
+  double dkim_valid_score = -0.1, dkim_invalid_score = 0.1;
+  double dmarc_pass_score = -0.1;
+  double dmarc_fail_none_score = 0.5, dmarc_fail_quarantine_score = 3, dmarc_fail_reject_score = 5;
+  double arc_valid_score = 0, arc_invalid_score = 0.1;
+  double no_reverse_name_score = 1, several_authors_score = 1;
+  friend bool operator==(const AuthenticationConfig&, const AuthenticationConfig&) = default;
+};
+
 struct FilterConfig {
   bool enabled = true;
   double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
   double allow_score = -100.0, block_score = 100.0;
   std::uint32_t received_hops_max = 100;
   LocalList allow, block;  ///< [filter.allow], [filter.block]
+  AuthenticationConfig authentication;
   friend bool operator==(const FilterConfig&, const FilterConfig&) = default;
 };
 

@@ -244,9 +244,11 @@ constexpr Key kBlocklist[] = {
     {"kind",
      slot<&BlocklistConfig::kind>,
      {.choices = kBlocklistKinds, .required = true},
-     "What is looked up: \"ip\" (the client), \"domain\", \"url\" or \"hash\"."},
+     "What is looked up: \"ip\" (the client), \"domain\" (those of HELO, MAIL FROM and From), \"url\" or "
+     "\"hash\"."},
     {"answers", slot<&BlocklistConfig::answers>, shaped(Shape::answers),
-     "Answers of the list and what they mean; any other answer is unknown, never listed."},
+     "Answers of the list and what they mean; any other answer is unknown, never listed. Empty: 127.0.0.2 "
+     "alone means listed."},
     {"score", slot<&BlocklistConfig::score>, scores(), "Added to the score of a listed message."},
 };
 
@@ -281,6 +283,51 @@ constexpr Key kFilter[] = {
     {"block_score", slot<&FilterConfig::block_score>, scores(), "Added for a match in [filter.block]."},
     {"received_hops_max", slot<&FilterConfig::received_hops_max>, range(1, 10'000),
      "Received fields beyond which a message is in a loop (RFC 5321 §6.3)."},
+};
+
+constexpr Key kAuthentication[] = {
+    {"enabled",
+     slot<&AuthenticationConfig::enabled>,
+     {},
+     "Evaluate reverse names, SPF, DKIM, DMARC and ARC, and write Authentication-Results. Not set: true when "
+     "dns.resolvers is set, else false, because every message would wait for name servers that this machine "
+     "may not reach."},
+    {"dmarc_reject",
+     slot<&AuthenticationConfig::dmarc_reject>,
+     {},
+     "Refuse (550 5.7.26) what fails DMARC under p=reject, whatever its score; false: treat it like "
+     "p=quarantine."},
+    {"dmarc_quarantine",
+     slot<&AuthenticationConfig::dmarc_quarantine>,
+     {},
+     "Quarantine what fails DMARC under p=quarantine, whatever its score; false: the score alone counts."},
+    {"trusted_sealers", slot<&AuthenticationConfig::trusted_sealers>, shaped(Shape::domain),
+     "Domains of forwarders and mailing lists whose ARC seal (d=) rescues a message that fails DMARC."},
+    {"spf_pass_score", slot<&AuthenticationConfig::spf_pass_score>, scores(), "Added when SPF passes."},
+    {"spf_fail_score", slot<&AuthenticationConfig::spf_fail_score>, scores(), "Added when SPF fails."},
+    {"spf_softfail_score", slot<&AuthenticationConfig::spf_softfail_score>, scores(),
+     "Added when SPF fails softly (~all)."},
+    {"spf_permerror_score", slot<&AuthenticationConfig::spf_permerror_score>, scores(),
+     "Added when the SPF record is broken."},
+    {"dkim_valid_score", slot<&AuthenticationConfig::dkim_valid_score>, scores(),
+     "Added when a DKIM signature is valid."},
+    {"dkim_invalid_score", slot<&AuthenticationConfig::dkim_invalid_score>, scores(),
+     "Added when there are DKIM signatures and none is valid."},
+    {"dmarc_pass_score", slot<&AuthenticationConfig::dmarc_pass_score>, scores(), "Added when DMARC passes."},
+    {"dmarc_fail_none_score", slot<&AuthenticationConfig::dmarc_fail_none_score>, scores(),
+     "Added when DMARC fails under p=none."},
+    {"dmarc_fail_quarantine_score", slot<&AuthenticationConfig::dmarc_fail_quarantine_score>, scores(),
+     "Added when DMARC fails under p=quarantine."},
+    {"dmarc_fail_reject_score", slot<&AuthenticationConfig::dmarc_fail_reject_score>, scores(),
+     "Added when DMARC fails under p=reject."},
+    {"arc_valid_score", slot<&AuthenticationConfig::arc_valid_score>, scores(),
+     "Added for a valid ARC chain, whoever sealed it."},
+    {"arc_invalid_score", slot<&AuthenticationConfig::arc_invalid_score>, scores(),
+     "Added for a broken ARC chain."},
+    {"no_reverse_name_score", slot<&AuthenticationConfig::no_reverse_name_score>, scores(),
+     "Added when the client has no reverse name that leads back to its address."},
+    {"several_authors_score", slot<&AuthenticationConfig::several_authors_score>, scores(),
+     "Added when authors of several domains stand in From, or several From fields: no DMARC policy applies."},
 };
 
 constexpr Key kLocalList[] = {
@@ -352,13 +399,17 @@ constexpr Section kSections[] = {
     one<&Config::smtp>("smtp", kSmtp, "Habits of the SMTP server."),
     one<&Config::limits>("limits", kLimits, "Bounds: what one client, and all of them together, may use."),
     many<&Config::blocklists>("blocklist", kBlocklist,
-                              "A DNS blocklist. Checked, but not consulted in this version."),
+                              "A DNS blocklist. Asked about each message that has come in whole; lists of "
+                              "kind \"url\" and \"hash\" are checked, but not consulted in this version."),
     many<&Config::domains>("domain", kDomain, "A domain of ours: once per domain.", kDomainKeysLater),
     many<&Config::accounts>("account", kAccount, "A mailbox: once per account."),
     one<&Config::filter>("filter", kFilter, "From the score of a message to what becomes of it."),
     one<&Config::filter, &FilterConfig::allow>("filter.allow", kLocalList,
                                                "Who is welcome whatever else is said."),
     one<&Config::filter, &FilterConfig::block>("filter.block", kLocalList, "Who is not."),
+    one<&Config::filter, &FilterConfig::authentication>(
+        "filter.authentication", kAuthentication,
+        "Who a message comes from: reverse name, SPF, DKIM, DMARC and ARC, by DNS."),
 };
 
 void set_initial(const Key& key, void* object) {

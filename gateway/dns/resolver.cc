@@ -10,8 +10,8 @@
 #include <coroutine>
 #include <span>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "filters/dns.h"
 #include "filters/ip.h"
@@ -97,6 +97,7 @@ class Resolver::Impl {
     Impl& owner;
     filters::QuestionKind kind;
     Answer answer;
+    std::size_t place = 0;  ///< in under_way_
     bool finished = false, abandoned = false;
     std::coroutine_handle<> waiter;
   };
@@ -221,7 +222,8 @@ class Resolver::Impl {
   /// Null: libunbound has no memory for it. What is known already is answered inside the call.
   Request* submit(const Question& question) {
     auto* request = new Request(*this, question.kind);
-    under_way_.insert(request);
+    request->place = under_way_.size();
+    under_way_.push_back(request);
     const std::string name = presentation(question.name);
     const int code = ub_resolve_event(context_, name.c_str(), type_of(question.kind), ns_c_in, request,
                                       &Impl::called_back, nullptr);
@@ -270,7 +272,9 @@ class Resolver::Impl {
   }
 
   void drop(Request* request) {
-    under_way_.erase(request);
+    under_way_.back()->place = request->place;
+    std::swap(under_way_[request->place], under_way_.back());
+    under_way_.pop_back();
     delete request;
   }
 
@@ -310,7 +314,7 @@ class Resolver::Impl {
   reactor::Scope scope_;
   const std::size_t questions_max_;
   ub_ctx* context_ = nullptr;
-  std::unordered_set<Request*> under_way_;
+  std::vector<Request*> under_way_;  ///< in no order
   ResolverCounters counters_;
 };
 

@@ -50,9 +50,10 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"blocklist", member_count<BlocklistConfig>()},
       {"domain", member_count<DomainConfig>()},
       {"account", member_count<AccountConfig>()},
-      {"filter", member_count<FilterConfig>() - 2},  // allow and block are sections
+      {"filter", member_count<FilterConfig>() - 3},  // allow, block and authentication are sections
       {"filter.allow", member_count<LocalList>()},
       {"filter.block", member_count<LocalList>()},
+      {"filter.authentication", member_count<AuthenticationConfig>()},
   };
   ASSERT_EQ(std::size(cases), sections().size());
   for (std::size_t i = 0; i < std::size(cases); ++i) {

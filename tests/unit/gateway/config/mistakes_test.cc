@@ -405,7 +405,7 @@ TEST(ConfigWarnings, SayWhatIsSetInVain) {
                               "dnssec = \"trust\"\n"
                               "[[blocklist]]\n"
                               "zone = \"bl.test.example\"\n"
-                              "kind = \"ip\"\n"
+                              "kind = \"url\"\n"
                               "[smtp]\n"
                               "early_talker = \"reject\"\n");
   EXPECT_EQ(texts(loaded.problems), "");
@@ -413,7 +413,7 @@ TEST(ConfigWarnings, SayWhatIsSetInVain) {
       texts(loaded.warnings),
       "/etc/postern/m.toml:9: dns.dnssec: \"trust\" is treated as \"off\": this version does not take a "
       "resolver's word\n"
-      "/etc/postern/m.toml:10: blocklist[0]: is not consulted: this version does not ask blocklists\n"
+      "/etc/postern/m.toml:12: blocklist[0].kind: \"url\": the list is not consulted in this version\n"
       "/etc/postern/m.toml:14: smtp.early_talker: hardly finds anyone while greeting_delay_ms is 0\n");
 }
 
