@@ -34,6 +34,10 @@ struct Envelope {
   bool early_talker = false;     ///< spoke before our greeting
   bool pipelined_early = false;  ///< pipelined commands before EHLO announced PIPELINING (RFC 2920 §3.1)
   std::chrono::sys_time<std::chrono::milliseconds> received_at{};
+
+  /// Whether the client's address says something about the sender: on a Unix socket there is none, and in LMTP
+  /// the client is a server of our own house.
+  bool client_counts() const;
 };
 
 /// The domain of an address in normal form: what follows the last '@', or "".

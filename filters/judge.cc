@@ -4,6 +4,7 @@
 
 #include "filters/header/sanity.h"
 #include "filters/policy/decide.h"
+#include "filters/reputation/blocklist.h"
 #include "filters/reputation/local_lists.h"
 
 namespace postern::filters {
@@ -13,24 +14,29 @@ namespace {
 /// read best, and stay. No check is skipped because an earlier one is pending, so that all of them ask in the
 /// same round.
 Progress run_checks(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
-                    const Policy& policy, Findings& findings) {
+                    const Policy& policy, authentication::Memo& memo, Findings& findings) {
   if (analysis != nullptr) check_mail_loop(*analysis, policy, findings);
   if (!policy.enabled) return Progress::done;
 
-  const Progress progress = check_local_lists(stage, envelope, policy, facts, findings);
+  bool pending = check_local_lists(stage, envelope, policy, facts, findings) == Progress::pending;
+  pending |= check_blocklists(stage, envelope, analysis, policy, facts, findings) == Progress::pending;
+  pending |= authentication::check_authentication(stage, envelope, analysis, policy, facts, memo, findings) ==
+             Progress::pending;
   if (analysis != nullptr) {
     check_test_strings(analysis->test_strings(), policy.tag_score, findings);
     check_header(envelope, *analysis, findings);
   }
-  return progress;
+  return pending ? Progress::pending : Progress::done;
 }
 
 }  // namespace
 
 Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
-                const Policy& policy) {
+                const Policy& policy, authentication::Memo* memo) {
   Findings findings;
-  const Progress progress = run_checks(stage, envelope, analysis, facts, policy, findings);
+  authentication::Memo own;
+  const Progress progress =
+      run_checks(stage, envelope, analysis, facts, policy, memo == nullptr ? own : *memo, findings);
   if (progress == Progress::pending) return {};
   return {.verdict = decide(stage, std::move(findings), policy)};
 }

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "filters/authentication/checks.h"
 #include "filters/envelope.h"
 #include "filters/facts.h"
 #include "filters/message/analysis.h"
@@ -17,8 +18,9 @@ struct Judgement {
 
 /// The one entry point. Pure: equal envelope, analysis, facts and policy give the same verdict byte for byte,
 /// whatever order the answers came in. Connect, mail and rcpt look at the envelope alone: `analysis` is null
-/// there, and not null at data. At rcpt the last of envelope.recipients is the one judged.
+/// there, and not null at data. At rcpt the last of envelope.recipients is the one judged. `memo`, of this
+/// message and these facts, saves work from round to round and changes nothing else; null: all is done anew.
 Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
-                const Policy& policy);
+                const Policy& policy, authentication::Memo* memo = nullptr);
 
 }  // namespace postern::filters

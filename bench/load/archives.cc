@@ -59,7 +59,8 @@ std::expected<std::vector<std::string_view>, ArchiveError> tar_members(std::stri
     if (archive.size() - at < kBlock) return std::unexpected(ArchiveError{at, "a whole header block"});
     const std::string_view header = archive.substr(at, kBlock);
     if (std::ranges::all_of(header, [](char c) { return c == '\0'; })) return members;  // the end mark
-    if (!checksum_is_right(header)) return std::unexpected(ArchiveError{at + kChecksumAt, "checksum of the header"});
+    if (!checksum_is_right(header))
+      return std::unexpected(ArchiveError{at + kChecksumAt, "checksum of the header"});
     const auto size = tar_number(header.substr(kSizeAt, kSizeOctets));
     if (!size) return std::unexpected(ArchiveError{at + kSizeAt, "size in the header"});
     const char type = header[kTypeAt];
@@ -67,9 +68,11 @@ std::expected<std::vector<std::string_view>, ArchiveError> tar_members(std::stri
     const bool has_content = type < '1' || type > '6';
     at += kBlock;
     if (!has_content) continue;
-    if (*size > archive.size() - at) return std::unexpected(ArchiveError{at, "end of the archive inside a member"});
+    if (*size > archive.size() - at)
+      return std::unexpected(ArchiveError{at, "end of the archive inside a member"});
     const auto octets = static_cast<std::size_t>(*size);
-    if ((type == '0' || type == '\0' || type == '7') && octets > 0) members.push_back(archive.substr(at, octets));
+    if ((type == '0' || type == '\0' || type == '7') && octets > 0)
+      members.push_back(archive.substr(at, octets));
     at += std::min(archive.size() - at, (octets + kBlock - 1) / kBlock * kBlock);
   }
   return members;  // cut off after a member's end: nothing is missing

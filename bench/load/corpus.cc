@@ -20,9 +20,10 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kLineOctets = 72;
 constexpr std::array<std::string_view, 32> kWords = {
-    "the",   "of",     "meeting", "and",   "invoice", "to",    "please", "report", "a",     "in",     "account",
-    "is",    "we",     "monday",  "you",   "order",   "that",  "for",    "number", "with",  "attached", "on",
-    "thank", "letter", "be",      "price", "this",    "from",  "regards", "at",    "have",  "delivery"};
+    "the",  "of",    "meeting", "and",  "invoice",  "to",     "please", "report",
+    "a",    "in",    "account", "is",   "we",       "monday", "you",    "order",
+    "that", "for",   "number",  "with", "attached", "on",     "thank",  "letter",
+    "be",   "price", "this",    "from", "regards",  "at",     "have",   "delivery"};
 
 std::expected<std::string, std::string> read_file(const fs::path& path) {
   std::error_code trouble;
@@ -63,12 +64,14 @@ std::expected<void, std::string> add_file(const fs::path& path, Corpus& corpus) 
     if (!messages) return std::unexpected(in_words(path, "an mbox", messages.error()));
     for (const std::string& message : *messages) corpus.add(message);
   } else if (octets->size() > Corpus::kMessageOctetsMax) {
-    return std::unexpected(fmt::format("{}: a message of more than {} octets", path.string(), Corpus::kMessageOctetsMax));
+    return std::unexpected(
+        fmt::format("{}: a message of more than {} octets", path.string(), Corpus::kMessageOctetsMax));
   } else if (!octets->empty()) {
     corpus.add(*octets);
   }
   if (corpus.octets() > Corpus::kOctetsMax)
-    return std::unexpected(fmt::format("{}: more than {} octets of messages", path.string(), Corpus::kOctetsMax));
+    return std::unexpected(
+        fmt::format("{}: more than {} octets of messages", path.string(), Corpus::kOctetsMax));
   return {};
 }
 

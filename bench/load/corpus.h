@@ -14,9 +14,10 @@ namespace postern::load {
 /// is there. Prepared once, then only read, by all cores.
 class Corpus {
  public:
-  static constexpr std::uint64_t kOctetsMax = std::uint64_t{4} << 30;   ///< of all messages: they stay in memory
+  static constexpr std::uint64_t kOctetsMax = std::uint64_t{4}
+                                              << 30;  ///< of all messages: they stay in memory
   static constexpr std::size_t kMessageOctetsMax = std::size_t{256} << 20;  ///< a larger file is no message
-  static constexpr std::size_t kGeneratedOctetsMin = 512;                ///< the header alone has nearly as many
+  static constexpr std::size_t kGeneratedOctetsMin = 512;  ///< the header alone has nearly as many
 
   /// One message of each size, made up: a header, then lines of words, the same for the same size.
   static Corpus generated(std::span<const std::size_t> sizes);

@@ -7,7 +7,7 @@
 namespace postern::load {
 namespace {
 
-constexpr unsigned kExactBits = 11;               // kExactBelow is 2^11
+constexpr unsigned kExactBits = 11;                          // kExactBelow is 2^11
 constexpr std::uint64_t kHalf = Histogram::kExactBelow / 2;  // buckets of every further power of two
 static_assert(std::uint64_t{1} << kExactBits == Histogram::kExactBelow);
 
@@ -69,7 +69,8 @@ std::chrono::nanoseconds Histogram::quantile(double share) const {
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < counts_.size(); ++i) {
     seen += counts_[i];
-    if (seen >= rank) return std::chrono::nanoseconds(i + 1 == counts_.size() ? max_ : std::min(upper_edge(i), max_));
+    if (seen >= rank)
+      return std::chrono::nanoseconds(i + 1 == counts_.size() ? max_ : std::min(upper_edge(i), max_));
   }
   return max();
 }

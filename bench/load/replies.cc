@@ -38,7 +38,8 @@ std::expected<std::optional<Reply>, ReplyError> ReplyReader::next() {
     const std::size_t end = input_.find('\n', std::max(at_, searched_));
     if (end == std::string::npos) {
       searched_ = input_.size();
-      if (input_.size() - at_ > kLineOctetsMax) return std::unexpected(error("line too long", kLineOctetsMax));
+      if (input_.size() - at_ > kLineOctetsMax)
+        return std::unexpected(error("line too long", kLineOctetsMax));
       // What is used goes before more is fed, so that the buffer never holds more than one partial line and
       // one receive.
       consumed_ += at_;
@@ -61,13 +62,16 @@ std::expected<std::optional<Reply>, ReplyError> ReplyReader::next() {
 
 std::expected<bool, ReplyError> ReplyReader::take_line(std::string_view line) {
   // Reply-line, RFC 5321 §4.2: three digits, then "-" when more lines follow; the text may be missing.
-  if (line.size() < 3 || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]) || line[0] < '2' || line[0] > '5')
+  if (line.size() < 3 || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]) || line[0] < '2' ||
+      line[0] > '5')
     return std::unexpected(error("three digits", 0));
-  if (line.size() > 3 && line[3] != ' ' && line[3] != '-') return std::unexpected(error("space or hyphen", 3));
+  if (line.size() > 3 && line[3] != ' ' && line[3] != '-')
+    return std::unexpected(error("space or hyphen", 3));
   const int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
   if (has_line_ && code != partial_.code) return std::unexpected(error("the same code on every line", 0));
   const std::string_view text = line.size() > 4 ? line.substr(4) : std::string_view();
-  if (partial_.text.size() + text.size() + 1 > kTextOctetsMax) return std::unexpected(error("reply too long", 0));
+  if (partial_.text.size() + text.size() + 1 > kTextOctetsMax)
+    return std::unexpected(error("reply too long", 0));
   if (has_line_) partial_.text += '\n';
   partial_.text += text;
   partial_.code = code;

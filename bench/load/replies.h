@@ -28,7 +28,7 @@ struct ReplyError {
 /// kTextOctetsMax.
 class ReplyReader {
  public:
-  static constexpr std::size_t kLineOctetsMax = 4096;      ///< servers exceed the 512 of RFC 5321 §4.5.3.1.5
+  static constexpr std::size_t kLineOctetsMax = 4096;       ///< servers exceed the 512 of RFC 5321 §4.5.3.1.5
   static constexpr std::size_t kTextOctetsMax = 64 * 1024;  ///< an EHLO reply has a few dozen lines at most
 
   void feed(std::string_view octets) { input_.append(octets); }
@@ -41,12 +41,14 @@ class ReplyReader {
 
  private:
   std::expected<bool, ReplyError> take_line(std::string_view line);
-  ReplyError error(std::string_view rule, std::size_t offset) const { return {consumed_ + at_ + offset, rule}; }
+  ReplyError error(std::string_view rule, std::size_t offset) const {
+    return {consumed_ + at_ + offset, rule};
+  }
 
   std::string input_;
-  std::size_t at_ = 0;           // of input_
-  std::size_t searched_ = 0;     // no LF before this
-  std::uint64_t consumed_ = 0;   // octets cut off input_ so far
+  std::size_t at_ = 0;          // of input_
+  std::size_t searched_ = 0;    // no LF before this
+  std::uint64_t consumed_ = 0;  // octets cut off input_ so far
   Reply partial_;
   bool has_line_ = false;
 };

@@ -10,16 +10,16 @@ using Clock = std::chrono::steady_clock;
 
 /// Leave to send one message.
 struct Ticket {
-  std::uint64_t number = 0;     ///< from 0, unique over all cores: chooses the message, sender and recipients
-  Clock::time_point intended;   ///< when it was to start; what its latency is counted from
+  std::uint64_t number = 0;    ///< from 0, unique over all cores: chooses the message, sender and recipients
+  Clock::time_point intended;  ///< when it was to start; what its latency is counted from
 };
 
 struct ScheduleOptions {
   Clock::time_point start;
   Clock::time_point until = Clock::time_point::max();  ///< nothing starts at or after this
-  std::optional<double> rate;                          ///< of all cores together, messages per second: open loop
-  std::optional<std::uint64_t> messages;               ///< of all cores together
-  unsigned core = 0, cores = 1;                        ///< this core takes every cores-th ticket
+  std::optional<double> rate;             ///< of all cores together, messages per second: open loop
+  std::optional<std::uint64_t> messages;  ///< of all cores together
+  unsigned core = 0, cores = 1;           ///< this core takes every cores-th ticket
 };
 
 /// When messages start. Closed loop: whenever a connection is free. Open loop: at start + number / rate, whether

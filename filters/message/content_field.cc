@@ -103,12 +103,29 @@ class Reader {
         skip_comment();
         continue;
       }
+      if (c == '\n' && !value.empty() && parameter_follows(at_ + 1)) {
+        field_.oddities.add(Oddity::parameter_broken);  // a forgotten semicolon at the end of a line
+        break;
+      }
       blank = is_blank(c);
       if (c != '\r' && c != '\n' && !(squeeze && blank)) value += c;
       ++at_;
     }
     while (!value.empty() && is_blank(value.back())) value.pop_back();
     return value;
+  }
+
+  /// Whether a name and "=" come next. Looks at no more than kLookAhead octets.
+  bool parameter_follows(std::size_t from) const {
+    constexpr std::size_t kLookAhead = 64;
+    const std::size_t end = std::min(text_.size(), from + kLookAhead);
+    while (from < end && is_blank(text_[from])) ++from;
+    const std::size_t begin = from;
+    while (from < end && (text_[from] == '*' || text_[from] == '-' || text_[from] == '_' ||
+                          (lower(text_[from]) >= 'a' && lower(text_[from]) <= 'z') ||
+                          (text_[from] >= '0' && text_[from] <= '9')))
+      ++from;
+    return from > begin && from < end && text_[from] == '=';
   }
 
   /// In front of it the quotation mark. Only the quotation mark and the backslash can be quoted: a path of another system is written
@@ -123,7 +140,7 @@ class Reader {
         if (at_ < text_.size() && text_[at_] != ';') {
           field_.oddities.add(Oddity::parameter_broken);
           // A forgotten semicolon, or a quotation mark inside: what follows is dropped up to the next parameter.
-          at_ = std::min(text_.find(';', at_), text_.size());
+          at_ = parameter_follows(at_) ? at_ - 1 : std::min(text_.find(';', at_), text_.size());
         }
         return value;
       }
@@ -176,7 +193,11 @@ class Reader {
     std::size_t number = 0;
     for (const char c : rest) {
       if (c < '0' || c > '9' || number > kPieceNumberMax) {
-        piece = {.name = to_lower(name), .number = {}, .extended = false, .value = std::move(piece.value), .quoted = piece.quoted};
+        piece = {.name = to_lower(name),
+                 .number = {},
+                 .extended = false,
+                 .value = std::move(piece.value),
+                 .quoted = piece.quoted};
         return;
       }
       number = number * 10 + static_cast<std::size_t>(c - '0');
@@ -187,10 +208,15 @@ class Reader {
   /// RFC 2231 §3, §4: pieces in the order of their numbers. A parameter in that form wins over a plain one of the same name, which
   /// senders add for old readers.
   void join() {
-    std::stable_sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) { return a.number < b.number; });
+    std::vector<const Piece*> ordered;
+    for (const Piece& piece : pieces_) ordered.push_back(&piece);
+    std::ranges::sort(ordered, [](const Piece* a, const Piece* b) {
+      return a->number != b->number ? a->number < b->number : a < b;  // within a number as they stand
+    });
     std::vector<bool> plain;  // of field_.parameters, at the same index
     std::vector<std::size_t> next;
-    for (const Piece& piece : pieces_) {
+    for (const Piece* each : ordered) {
+      const Piece& piece = *each;
       const auto known = std::ranges::find(field_.parameters, piece.name, &Parameter::name);
       const auto index = static_cast<std::size_t>(known - field_.parameters.begin());
       const bool is_plain = !piece.extended && !piece.number;
@@ -251,8 +277,7 @@ StructuredField parse_structured_field(std::string_view value) {
 bool is_media_type(std::string_view value) {
   const std::size_t slash = value.find('/');
   return slash != std::string_view::npos && slash > 0 && slash + 1 < value.size() &&
-         value.find('/', slash + 1) == std::string_view::npos &&
-         std::ranges::all_of(value, [](char c) {
+         value.find('/', slash + 1) == std::string_view::npos && std::ranges::all_of(value, [](char c) {
            return c > 32 && c < 127 && std::string_view("()<>@,;:\\\"[]?=").find(c) == std::string_view::npos;
          });
 }

@@ -22,8 +22,8 @@ struct AuthenticationPolicy {
   double dmarc_pass_score = -0.1;
   double dmarc_fail_none_score = 0.5, dmarc_fail_quarantine_score = 3, dmarc_fail_reject_score = 5;
   double arc_valid_score = 0, arc_invalid_score = 0.1;
-  double no_reverse_name_score = 1;   ///< the client has no reverse name that leads back to it
-  double several_authors_score = 1;  ///< From names authors of several domains, or stands there twice
+  double no_reverse_name_score = 1;  ///< the client has no reverse name that leads back to it
+  double multiple_from_score = 3;    ///< From names authors of several domains, or stands there twice
 };
 
 /// What is looked up in a list: RFC 5782 §2.1 and §2.4, or §2.2.

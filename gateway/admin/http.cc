@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -119,24 +120,19 @@ class RequestReader::Impl {
   State feed(std::string_view octets) {
     if (state_ == State::failed) return state_;
     buffer_.append(octets);
-    if (state_ == State::more && !header_arrived_ && !look_for_header()) return state_;
-    while (state_ == State::more && !buffer_.empty()) {
+    if (state_ == State::more && !header_read_ && !read_header()) return state_;
+    while (state_ == State::more && !parser_->is_done() && !buffer_.empty()) {
       boost::system::error_code error;
       const std::size_t used = parser_->put(boost::asio::buffer(buffer_), error);
       buffer_.erase(0, used);
-      if (error && error != http::error::need_more) return fail(problem_of(error, limits_));
-      if (parser_->is_header_done() && !checked_ && !check_header()) return state_;
-      if (parser_->is_done()) {
-        state_ = State::ready;
-      } else if (error || used == 0) {
-        break;  // wants more
-      }
+      if (error) return fail(problem_of(error, limits_));
     }
+    if (state_ == State::more && parser_->is_done()) state_ = State::ready;
     return state_;
   }
 
   bool take_continue() {
-    if (state_ != State::more || !checked_ || !expects_continue_) return false;
+    if (state_ != State::more || !header_read_ || !expects_continue_) return false;
     expects_continue_ = false;
     return true;
   }
@@ -161,10 +157,10 @@ class RequestReader::Impl {
   void reset() {
     parser_.emplace();
     parser_->eager(false);  // the header alone first: check_header() comes before any body
-    parser_->header_limit(std::numeric_limits<std::uint32_t>::max());  // look_for_header() has the limit
+    parser_->header_limit(std::numeric_limits<std::uint32_t>::max());  // header_octets() has the limit
     parser_->body_limit(limits_.body_octets_max);
     request_ = {};
-    header_arrived_ = checked_ = expects_continue_ = false;
+    first_line_seen_ = header_read_ = expects_continue_ = false;
     scanned_ = 0;
     state_ = State::more;
   }
@@ -175,28 +171,47 @@ class RequestReader::Impl {
     return state_ = State::failed;
   }
 
-  /// The header is parsed when it is whole, so that what is found out does not depend on how it was cut. Only a first line that
-  /// is none is refused at once: somebody talks another protocol and waits for an answer. False: not yet, or failed.
-  bool look_for_header() {
-    const std::string_view seen = std::string_view(buffer_).substr(0, limits_.header_octets_max);
-    const std::size_t line = scanned_ == 0 ? seen.find('\n') : 0;
-    if (line != 0 && line != std::string_view::npos &&
-        seen.substr(0, line).find(" HTTP/") == std::string_view::npos) {
-      (void)fail({.status = 400, .sentence = "the first line is not one of HTTP"});
+  /// Beast gets the header when it is whole, and nothing but the header, so that what is found out does not depend on how it
+  /// was cut. False: not yet, or failed.
+  bool read_header() {
+    const std::optional<std::size_t> octets = header_octets();
+    if (!octets) return false;
+    boost::system::error_code error;
+    (void)parser_->put(boost::asio::buffer(buffer_.data(), *octets), error);
+    buffer_.erase(0, *octets);
+    if (!parser_->is_header_done() && !error) error = http::error::need_more;
+    if (error) {
+      (void)fail(problem_of(error, limits_));
       return false;
     }
+    header_read_ = true;
+    return check_header();
+  }
+
+  /// Where the header ends, once it does. A first line that is none is refused at once: somebody talks another protocol and
+  /// waits for an answer.
+  std::optional<std::size_t> header_octets() {
     constexpr std::string_view kEnd = "\r\n\r\n";
-    header_arrived_ = seen.find(kEnd, scanned_) != std::string_view::npos;
-    if (line != std::string_view::npos && seen.size() > kEnd.size()) scanned_ = seen.size() - kEnd.size();
-    if (!header_arrived_ && buffer_.size() > limits_.header_octets_max)
+    const std::string_view seen = std::string_view(buffer_).substr(0, limits_.header_octets_max);
+    if (!first_line_seen_) {
+      const std::size_t line = seen.find('\n', scanned_);
+      first_line_seen_ = line != std::string_view::npos;
+      if (first_line_seen_ && seen.substr(0, line).find(" HTTP/") == std::string_view::npos) {
+        (void)fail({.status = 400, .sentence = "the first line is not one of HTTP"});
+        return std::nullopt;
+      }
+    }
+    const std::size_t end = seen.find(kEnd, scanned_);
+    if (end != std::string_view::npos) return end + kEnd.size();
+    scanned_ = seen.size() - std::min(seen.size(), kEnd.size() - 1);
+    if (buffer_.size() > limits_.header_octets_max)
       (void)fail({.status = 431,
                   .sentence = fmt::format("the header is longer than {} octets", limits_.header_octets_max)});
-    return header_arrived_;
+    return std::nullopt;
   }
 
   /// What Beast leaves to its user.
   bool check_header() {
-    checked_ = true;
     const auto& message = parser_->get();
     if (message.version() != 10 && message.version() != 11) {
       (void)fail({.status = 505, .sentence = "the version is neither HTTP/1.1 nor HTTP/1.0"});
@@ -234,8 +249,8 @@ class RequestReader::Impl {
   Request request_;
   Problem problem_;
   State state_ = State::more;
-  std::size_t scanned_ = 0;  // of the header: no end and, unless 0, a good first line before here
-  bool header_arrived_ = false, checked_ = false, expects_continue_ = false;
+  std::size_t scanned_ = 0;  // neither the header nor its first line ends before here
+  bool first_line_seen_ = false, header_read_ = false, expects_continue_ = false;
 };
 
 RequestReader::RequestReader(const ServerLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}

@@ -146,7 +146,7 @@ struct AuthenticationConfig {
   double dmarc_pass_score = -0.1;
   double dmarc_fail_none_score = 0.5, dmarc_fail_quarantine_score = 3, dmarc_fail_reject_score = 5;
   double arc_valid_score = 0, arc_invalid_score = 0.1;
-  double no_reverse_name_score = 1, several_authors_score = 1;
+  double no_reverse_name_score = 1, multiple_from_score = 3;
   friend bool operator==(const AuthenticationConfig&, const AuthenticationConfig&) = default;
 };
 

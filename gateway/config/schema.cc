@@ -326,7 +326,7 @@ constexpr Key kAuthentication[] = {
      "Added for a broken ARC chain."},
     {"no_reverse_name_score", slot<&AuthenticationConfig::no_reverse_name_score>, scores(),
      "Added when the client has no reverse name that leads back to its address."},
-    {"several_authors_score", slot<&AuthenticationConfig::several_authors_score>, scores(),
+    {"multiple_from_score", slot<&AuthenticationConfig::multiple_from_score>, scores(),
      "Added when authors of several domains stand in From, or several From fields: no DMARC policy applies."},
 };
 

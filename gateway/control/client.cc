@@ -107,9 +107,8 @@ std::expected<Answer, ClientError> receive_answer(int descriptor, std::chrono::s
       return io_error("receive", errno, patience);
     }
     if (got == 0) {
-      const bool nothing = !parser.got_some();  // which put_eof() takes for a whole answer
-      parser.put_eof(error);
-      if (nothing || error || !parser.is_done())
+      if (parser.got_some()) parser.put_eof(error);
+      if (error || !parser.is_done())
         return failed(ClientError::Kind::broken,
                       "the server ended the connection before its answer was complete");
       break;

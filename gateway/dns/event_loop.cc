@@ -246,7 +246,9 @@ reactor::Task<void> EventLoop::pump() {
       for (std::size_t i = 0; i < running_.size(); ++i) {
         if (running_[i] == nullptr) continue;
         std::exchange(running_[i], nullptr)->fire();
-        if (loop_.turn_expired()) co_await reactor::Reactor::current().yield();
+        if (loop_.turn_expired()) {
+          co_await reactor::Reactor::current().yield();
+        }
       }
       running_.clear();
     }

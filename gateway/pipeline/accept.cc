@@ -64,6 +64,7 @@ class Acceptance {
   storage::MessageId id_;
   std::shared_ptr<const smtp::Body> body_;
   std::optional<filters::Analysis> analysis_;
+  filters::authentication::Memo memo_;  ///< of analysis_, which does not move
   std::optional<filters::Verdict> verdict_;
   std::vector<bool> full_;  ///< LMTP: recipients whose mailbox has no room; empty: none
 };
@@ -78,7 +79,7 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
   const auto start = reactor::Clock::now();
   const Answers answers = answers_of(core_, *mail_.snapshot);
   verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts,
-                                    mail_.snapshot->policy, answers);
+                                    mail_.snapshot->policy, answers, &memo_);
   mail_.timings.judge = since(start);
   if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer)
     co_return finish(replies::refusal(*verdict_, replies::Moment::data, id()), false);
@@ -96,7 +97,10 @@ reactor::Task<bool> Acceptance::analyse() {
     mail_.timings.analysis = since(start);
     co_return true;
   }
-  auto work = [this] { analysis_ = filters::Analysis::of(body_->view()); };
+  auto work = [this] {
+    analysis_ = filters::Analysis::of(body_->view());
+    if (mail_.snapshot->policy.authentication.enabled) memo_.prepare(*analysis_);
+  };
   const auto done = co_await core_.services.workers.run(std::move(work));
   mail_.timings.analysis = since(start);
   co_return done.has_value() && analysis_.has_value();

@@ -1,5 +1,6 @@
 #include "gateway/pipeline/answers.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -61,18 +62,20 @@ bool Answers::answer_local(filters::Facts& facts) const {
   return all;
 }
 
-reactor::Task<void> Answers::answer_all(filters::Facts& facts) const {
+reactor::Task<void> Answers::answer_all(filters::Facts& facts, reactor::Deadline end) const {
   if (answer_local(facts)) co_return;
   const std::vector<filters::Question> open = facts.questions();
-  if (source_ == nullptr) {
+  const bool too_late = reactor::Clock::now() >= end;
+  if (source_ == nullptr || too_late) {
     for (const filters::Question& question : open) {
-      filters::Answer refused{.status = filters::AnswerStatus::refused};
-      refused.asked_at = reactor::Reactor::current().now_utc();
-      facts.answer(question, std::move(refused));
+      filters::Answer none{.status = source_ == nullptr ? filters::AnswerStatus::refused
+                                                        : filters::AnswerStatus::timed_out};
+      none.asked_at = reactor::Reactor::current().now_utc();
+      facts.answer(question, std::move(none));
     }
     co_return;
   }
-  const reactor::Deadline deadline = reactor::Clock::now() + timeout_;
+  const reactor::Deadline deadline = std::min<reactor::Deadline>(reactor::Clock::now() + timeout_, end);
   reactor::Scope scope;
   for (const filters::Question& question : open) scope.spawn(ask_one(source_, question, deadline, &facts));
   co_await scope.join();
@@ -80,12 +83,16 @@ reactor::Task<void> Answers::answer_all(filters::Facts& facts) const {
 
 reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
                                               const filters::Analysis* analysis, filters::Facts& facts,
-                                              const filters::Policy& policy, const Answers& answers) {
+                                              const filters::Policy& policy, const Answers& answers,
+                                              filters::authentication::Memo* memo) {
+  filters::authentication::Memo own;
+  if (memo == nullptr) memo = &own;
+  const reactor::Deadline end = answers.end();
   for (unsigned round = 0; round < Answers::kRoundsMax; ++round) {
-    filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts, policy);
+    filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts, policy, memo);
     if (judgement.verdict) co_return std::move(*judgement.verdict);
     if (answers.answer_local(facts)) continue;
-    co_await answers.answer_all(facts);
+    co_await answers.answer_all(facts, end);
   }
   co_return gone_in_circles(policy);
 }

@@ -23,6 +23,9 @@ class Answers {
  public:
   /// Rounds of judging and asking for one verdict. A filter that needs more goes in circles.
   static constexpr unsigned kRoundsMax = 64;
+  /// What one verdict may wait for in all, in timeouts of one answer: an SPF record that leads to another needs
+  /// round after round, and the client does not wait for ever.
+  static constexpr unsigned kTimeoutsMax = 3;
 
   /// `source` may be null: then what only it could know is answered `refused`, which is never "no".
   Answers(const LocalLists& lists, Source* source, std::chrono::milliseconds timeout)
@@ -30,8 +33,11 @@ class Answers {
 
   /// Without waiting; false when questions are left for the source.
   bool answer_local(filters::Facts& facts) const;
-  /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed.
-  reactor::Task<void> answer_all(filters::Facts& facts) const;
+  /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed, or `end`.
+  reactor::Task<void> answer_all(filters::Facts& facts,
+                                 reactor::Deadline end = reactor::Deadline::max()) const;
+  /// When a verdict that is begun now must be there.
+  reactor::Deadline end() const { return reactor::Clock::now() + kTimeoutsMax * timeout_; }
 
  private:
   const LocalLists& lists_;
@@ -40,10 +46,12 @@ class Answers {
 };
 
 /// Judge, ask, judge: until there is a verdict. Does not suspend while all questions are local ones.
-/// Everything passed must outlive the task. When the rounds are used up the verdict is to defer: our trouble
+/// Everything passed must outlive the task. `memo`: of this message, where some of the work has been done
+/// already; null: of the task's own. When the rounds are used up the verdict is to defer: our trouble
 /// is never the sender's.
 reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
                                               const filters::Analysis* analysis, filters::Facts& facts,
-                                              const filters::Policy& policy, const Answers& answers);
+                                              const filters::Policy& policy, const Answers& answers,
+                                              filters::authentication::Memo* memo = nullptr);
 
 }  // namespace postern::pipeline

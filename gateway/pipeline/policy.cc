@@ -1,8 +1,58 @@
 #include "gateway/pipeline/policy.h"
 
-namespace postern::pipeline {
+#include <string>
+#include <utility>
 
-filters::Policy make_policy(const config::FilterConfig& filter, const LocalLists& lists) {
+#include "filters/dns.h"
+#include "filters/idn.h"
+
+namespace postern::pipeline {
+namespace {
+
+filters::AuthenticationPolicy authentication(const config::AuthenticationConfig& from) {
+  filters::AuthenticationPolicy policy{
+      .enabled = from.enabled,
+      .dmarc_reject = from.dmarc_reject,
+      .dmarc_quarantine = from.dmarc_quarantine,
+      .trusted_sealers = {},
+      .spf_pass_score = from.spf_pass_score,
+      .spf_fail_score = from.spf_fail_score,
+      .spf_softfail_score = from.spf_softfail_score,
+      .spf_permerror_score = from.spf_permerror_score,
+      .dkim_valid_score = from.dkim_valid_score,
+      .dkim_invalid_score = from.dkim_invalid_score,
+      .dmarc_pass_score = from.dmarc_pass_score,
+      .dmarc_fail_none_score = from.dmarc_fail_none_score,
+      .dmarc_fail_quarantine_score = from.dmarc_fail_quarantine_score,
+      .dmarc_fail_reject_score = from.dmarc_fail_reject_score,
+      .arc_valid_score = from.arc_valid_score,
+      .arc_invalid_score = from.arc_invalid_score,
+      .no_reverse_name_score = from.no_reverse_name_score,
+      .multiple_from_score = from.multiple_from_score,
+  };
+  for (const std::string& sealer : from.trusted_sealers)
+    if (auto domain = filters::ascii_domain(sealer)) policy.trusted_sealers.push_back(*std::move(domain));
+  return policy;
+}
+
+std::vector<filters::Blocklist> blocklists(const std::vector<config::BlocklistConfig>& from) {
+  std::vector<filters::Blocklist> lists;
+  for (const config::BlocklistConfig& list : from) {
+    auto zone = filters::dns::normal_name(list.zone);
+    if (!zone || (list.kind != "ip" && list.kind != "domain")) continue;
+    lists.push_back({.zone = *std::move(zone),
+                     .kind = list.kind == "ip" ? filters::BlocklistKind::ip : filters::BlocklistKind::domain,
+                     .answers = {list.answers.begin(), list.answers.end()},
+                     .score = list.score});
+  }
+  return lists;
+}
+
+}  // namespace
+
+filters::Policy make_policy(const config::FilterConfig& filter,
+                            const std::vector<config::BlocklistConfig>& lists_asked,
+                            const LocalLists& lists) {
   return {
       .enabled = filter.enabled,
       .reject_score = filter.reject_score,
@@ -14,6 +64,8 @@ filters::Policy make_policy(const config::FilterConfig& filter, const LocalLists
       .has_recipient_list = lists.has_recipients(),
       .allow_score = filter.allow_score,
       .block_score = filter.block_score,
+      .authentication = authentication(filter.authentication),
+      .blocklists = blocklists(lists_asked),
   };
 }
 

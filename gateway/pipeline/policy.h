@@ -1,13 +1,16 @@
 #pragma once
 
+#include <vector>
+
 #include "filters/policy/policy.h"
 #include "gateway/config/config.h"
 #include "gateway/pipeline/local_lists.h"
 
 namespace postern::pipeline {
 
-/// The manifest's [filter] as the filters see it. Questions about lists that have no entries are not to be
-/// asked.
-filters::Policy make_policy(const config::FilterConfig& filter, const LocalLists& lists);
+/// The manifest's [filter] and [[blocklist]] as the filters see them. Questions about lists that have no entries are not to be
+/// asked; blocklists of kinds that nothing is looked up in are left out.
+filters::Policy make_policy(const config::FilterConfig& filter,
+                            const std::vector<config::BlocklistConfig>& blocklists, const LocalLists& lists);
 
 }  // namespace postern::pipeline

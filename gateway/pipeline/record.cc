@@ -136,6 +136,8 @@ void write_policy(JsonWriter& json, const filters::Policy& policy) {
   json.field("allow_score", policy.allow_score);
   json.field("block_score", policy.block_score);
   json.field("received_hops_max", policy.received_hops_max);
+  json.field("authentication", policy.authentication.enabled);
+  json.field("blocklists", policy.blocklists.size());
   json.close_object();
 }
 

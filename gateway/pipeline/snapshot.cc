@@ -62,7 +62,7 @@ std::expected<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
   snapshot->config = config;
   snapshot->directory = Directory(config);
   snapshot->lists = LocalLists(config.filter.allow, config.filter.block);
-  snapshot->policy = make_policy(config.filter, snapshot->lists);
+  snapshot->policy = make_policy(config.filter, config.blocklists, snapshot->lists);
   if (config.tls.enabled) {
     auto contexts = load_contexts(config, std::move(tickets), warnings);
     if (!contexts) return std::unexpected(std::move(contexts.error()));

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "filters/authentication/results/field.h"
+
 namespace postern::pipeline {
 namespace {
 
@@ -116,36 +118,12 @@ bool is_spam(filters::Action action) {
   return action == filters::Action::tag || action == filters::Action::quarantine;
 }
 
-/// Skips folding white space and comments (RFC 5322 §3.2.2). A comment that never ends takes all.
-std::string_view skip_cfws(std::string_view text) {
-  unsigned depth = 0;
-  std::size_t i = 0;
-  for (; i < text.size(); ++i) {
-    const char c = text[i];
-    if (depth > 0 && c == '\\') {
-      ++i;
-    } else if (c == '(') {
-      ++depth;
-    } else if (depth > 0 && c == ')') {
-      --depth;
-    } else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n') {
-      break;
-    }
-  }
-  return text.substr(std::min(i, text.size()));
-}
-
-/// authserv-id of RFC 8601 §2.2: a token or a quoted string.
-std::string authserv_id(std::string_view value) {
-  value = skip_cfws(value);
-  if (!value.starts_with('"')) return std::string(value.substr(0, value.find_first_of(" \t\r\n;(/")));
-  std::string id;
-  for (std::size_t i = 1; i < value.size() && value[i] != '"'; ++i) {
-    if (value[i] == '\\' && i + 1 < value.size()) ++i;
-    if (value[i] != '\r' && value[i] != '\n')
-      id.push_back(value[i]);  // RFC 5322 §3.2.4: the fold is no content
-  }
-  return id;
+/// Whether results from outside claim to be ours (RFC 8601 §5), however oddly they are written.
+bool claims_our_name(std::string_view value, std::string_view host) {
+  std::string id = filters::results::claimed_authserv_id(value);
+  std::erase_if(id,
+                [](char c) { return c == '\r' || c == '\n'; });  // RFC 5322 §3.2.4: the fold is no content
+  return same_ignoring_case(std::string_view(id).substr(0, id.find('/')), host);
 }
 
 void append_tests(FoldedField& field, const std::vector<filters::Finding>& findings) {
@@ -238,7 +216,7 @@ bool is_forged(const filters::HeaderField& field, std::string_view receiving_hos
              starts_with_ignoring_case(name, "X-Postern-");
     case 'a':
       return same_ignoring_case(name, "Authentication-Results") &&
-             same_ignoring_case(authserv_id(field.value), receiving_host);
+             claims_our_name(field.value, receiving_host);
     default:
       return false;
   }
@@ -250,7 +228,12 @@ TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filter
   std::string& out = result.header;
   out.reserve(2 * kFrontOctetsExpected);
   out.append("Return-Path: ").append(harmless_address(envelope.mail_from)).append("\r\n");
-  if (verdict != nullptr) out.append(spam_fields(*verdict));
+  if (verdict != nullptr) {
+    out.append(spam_fields(*verdict));
+    if (!verdict->authentication.empty())
+      out.append(filters::results::write(
+          {.authserv_id = envelope.receiving_host, .version = 1, .results = verdict->authentication}));
+  }
   out.append(received_field(envelope));
   // A message that begins with a folded line would go on writing our last field.
   if (result.body.starts_with(' ') || result.body.starts_with('\t')) out.append(kContinuationNote);

@@ -18,7 +18,7 @@ struct TracedMessage {
 };
 
 /// Puts in front: Return-Path (this is final delivery: RFC 5321 §4.4), the X-Spam fields when there is a
-/// verdict, Received. Takes out of the message what would pass for ours: Return-Path, X-Spam-…, X-Spamd-…,
+/// verdict, Authentication-Results when something was evaluated, Received. Takes out of the message what would pass for ours: Return-Path, X-Spam-…, X-Spamd-…,
 /// X-Postern-…, and Authentication-Results that bear our name (RFC 8601 §5). Every other octet stays as it
 /// came; where nothing is taken out, nothing is copied. `verdict` is null when nothing was judged.
 TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filters::Verdict* verdict,

@@ -16,6 +16,7 @@ Json arc(const Json& question);
 Json authres(const Json& question);
 Json dkim(const Json& question);
 Json dmarc(const Json& question);
+Json mime(const Json& question);
 Json proxy(const Json& question);
 Json judge(const Json& question);
 Json spf(const Json& question);

@@ -18,11 +18,13 @@ Json authres(const Json& question) {
   for (char& c : start)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
   if (start == kName) value.remove_prefix(kName.size());
-  const filters::results::ParseOptions options{.relaxed = question.value("relaxed", false),
-                                               .internationalized = question.value("internationalized", false)};
+  const filters::results::ParseOptions options{
+      .relaxed = question.value("relaxed", false),
+      .internationalized = question.value("internationalized", false)};
   const auto field = filters::results::parse(value, options);
   if (!field) return error(fmt::format("octet {}: expected {}", field.error().position, field.error().rule));
-  Json answer = {{"authserv_id", field->authserv_id}, {"version", field->version}, {"results", Json::array()}};
+  Json answer = {
+      {"authserv_id", field->authserv_id}, {"version", field->version}, {"results", Json::array()}};
   for (const auto& result : field->results) {
     Json entry = {{"method", result.method}, {"version", result.version}, {"result", result.result}};
     if (!result.reason.empty()) entry["reason"] = result.reason;

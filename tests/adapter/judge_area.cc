@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "filters/authentication/results/field.h"
 #include "filters/judge.h"
 #include "gateway/config/config.h"
 #include "gateway/pipeline/local_lists.h"
@@ -61,8 +62,9 @@ filters::Envelope envelope_of(const Json& question, const std::string& hostname)
   return envelope;
 }
 
-/// A policy may leave out what a server cannot do without and judging can: [filter] may stand alone.
-config::Config config_of(std::string manifest) {
+/// A policy may leave out what a server cannot do without and judging can: [filter] may stand alone. A zone is a
+/// DNS that answers at once, so senders are authenticated where the policy does not say otherwise.
+config::Config config_of(std::string manifest, bool has_dns) {
   config::Loaded loaded = config::parse(manifest, kPolicyFile);
   const auto lacks = [&loaded](std::string_view key) {
     return std::ranges::find(loaded.problems, key, &config::Problem::key) != loaded.problems.end();
@@ -70,6 +72,8 @@ config::Config config_of(std::string manifest) {
   if (manifest.find("hostname") == std::string::npos && lacks("hostname"))
     manifest = "hostname = \"mx.adapter.test\"\n" + manifest;
   if (lacks("listener")) manifest += "\n[[listener]]\naddress = \"127.0.0.1:25\"\n";
+  if (has_dns && manifest.find("[dns]") == std::string::npos)
+    manifest += "\n[dns]\nresolvers = [\"127.0.0.1:53\"]\n";
   loaded = config::parse(manifest, kPolicyFile);
   if (!loaded.problems.empty()) throw std::invalid_argument(loaded.problems.front().text());
   return loaded.config;
@@ -100,8 +104,9 @@ class World {
 /// One message and what is known of the world for it.
 class Trial {
  public:
-  Trial(const config::FilterConfig& filter, const Json& zone)
-      : world_(filter, zone), policy_(pipeline::make_policy(filter, world_.lists())) {}
+  Trial(const config::Config& config, const Json& zone)
+      : world_(config.filter, zone),
+        policy_(pipeline::make_policy(config.filter, config.blocklists, world_.lists())) {}
 
   /// All stages in order.
   filters::Verdict run(const filters::Envelope& envelope, const filters::Analysis& analysis) {
@@ -128,7 +133,7 @@ class Trial {
   void judge_stage(filters::Stage stage, const filters::Envelope& envelope,
                    const filters::Analysis* analysis) {
     for (int round = 0; round < kRoundsMax; ++round) {
-      filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts_, policy_);
+      filters::Judgement judgement = filters::judge(stage, envelope, analysis, facts_, policy_, &memo_);
       if (judgement.verdict) {
         verdict_ = *std::move(judgement.verdict);
         return;
@@ -141,19 +146,24 @@ class Trial {
   World world_;
   filters::Policy policy_;
   filters::Facts facts_;
+  filters::authentication::Memo memo_;
   filters::Verdict verdict_;
 };
 
 }  // namespace
 
 Json judge(const Json& question) {
-  const config::Config config = config_of(question.value("policy", std::string()));
+  const config::Config config = config_of(question.value("policy", std::string()), question.contains("zone"));
   const filters::Envelope envelope = envelope_of(question, config.hostname);
   const std::string message = octets_of(question, "message_b64");
   const filters::Analysis analysis = filters::Analysis::of(message);
-  Trial trial(config.filter, question.value("zone", Json::object()));
-  Json answer = Json::parse(to_json(trial.run(envelope, analysis)));
-  answer["authentication_results"] = config.hostname + "; none";  // RFC 8601 §2.2: nothing was authenticated
+  Trial trial(config, question.value("zone", Json::object()));
+  const filters::Verdict verdict = trial.run(envelope, analysis);
+  Json answer = Json::parse(to_json(verdict));
+  std::string field = filters::results::write(
+      {.authserv_id = config.hostname, .version = 1, .results = verdict.authentication});
+  answer["authentication_results"] =
+      filters::Analysis::unfolded(std::string_view(field).substr(field.find(':') + 1));
   return answer;
 }
 

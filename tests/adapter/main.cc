@@ -24,8 +24,8 @@ std::string octets_of(const Json& question, const char* member) {
 namespace {
 
 constexpr std::pair<std::string_view, Area> kAreas[] = {
-    {"address", address}, {"arc", arc},     {"authres", authres}, {"dkim", dkim},
-    {"dmarc", dmarc},     {"judge", judge}, {"proxy", proxy},     {"spf", spf},
+    {"address", address}, {"arc", arc},   {"authres", authres}, {"dkim", dkim}, {"dmarc", dmarc},
+    {"judge", judge},     {"mime", mime}, {"proxy", proxy},     {"spf", spf},
 };
 
 Area area_of(std::string_view name) {

@@ -9,7 +9,6 @@ SOURCE = os.environ.get("POSTERN_SOURCE") or os.path.dirname(os.path.dirname(os.
 
 LINE_RULES = [
     # Forms of co_await that older compilers get wrong, and that hide what is awaited (gateway/README.md, "Coroutines").
-    (r"\bif \([^;]*\bco_await\b", "co_await in an if condition: name the result first"),
     (r"\bco_await\b[^;]*\?[^:;]*:", "a choice inside a co_await line: choose first"),
     (r"\[[&=]\][^;{]*\{[^}]*\bco_await\b", "a capturing lambda that awaits: its captures die before it does"),
     # Citations name the section, not a line or nothing.
@@ -17,6 +16,21 @@ LINE_RULES = [
     (r"//.*\b(TODO|FIXME|XXX)\b", "unfinished work belongs into the note of the change, not into the tree"),
 ]
 MODULES = ("gateway", "filters", "storage", "bench")
+
+
+def awaiting_condition(line):
+    """An if whose condition awaits without naming the result first (an initialiser before a semicolon does)."""
+    start = line.find("if (")
+    if start < 0:
+        return False
+    depth, end = 0, len(line)
+    for position in range(start + 3, len(line)):
+        depth += (line[position] == "(") - (line[position] == ")")
+        if depth == 0:
+            end = position
+            break
+    condition = line[start:end]
+    return "co_await" in condition and ";" not in condition
 
 
 def files(rooms, endings):
@@ -38,6 +52,8 @@ def main():
             for pattern, what in LINE_RULES:
                 if re.search(pattern, line):
                     problems.append(f"{path}:{number}: {what}: {line.strip()}")
+            if awaiting_condition(line):
+                problems.append(f"{path}:{number}: co_await in an if condition: name the result first: {line.strip()}")
             if "\t" in line:
                 problems.append(f"{path}:{number}: a tab")
         if len(lines) > 700:

@@ -165,6 +165,12 @@ std::string Chain::check_seal(std::size_t index, const Answer& answer) {
   return {};
 }
 
+void Chain::hash_body() {
+  if (sets_.empty()) return;
+  const dkim::Signature& signature = sets_.back().message_signature;
+  (void)hashes_.get(signature.body, crypto::Algorithm::sha256, signature.length);
+}
+
 std::optional<ChainResult> Chain::verify(Facts& facts, std::chrono::sys_seconds now) {
   ChainResult result;
   if (!problem_.empty()) {

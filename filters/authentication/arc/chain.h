@@ -39,6 +39,9 @@ class Chain {
  public:
   Chain(const Analysis& analysis, dkim::BodyHashes& hashes);
 
+  /// Does ahead what verify() would do once the keys are there: the hash of the body. For a worker.
+  void hash_body();
+
   bool empty() const { return sets_.empty() && problem_.empty(); }
   /// §5.2. Nothing: keys are missing, the questions are noted (all of them in one round).
   std::optional<ChainResult> verify(Facts& facts, std::chrono::sys_seconds now);

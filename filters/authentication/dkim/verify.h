@@ -41,6 +41,9 @@ class Verifier {
   /// several From fields passes nowhere: which of them would the signature speak of (RFC 6376 §5.4, §8.15)?
   std::optional<std::vector<SignatureResult>> verify(Facts& facts, std::chrono::sys_seconds now);
 
+  /// Does ahead what verify() would do once the keys are there: the hashes of the body. For a worker.
+  void hash_bodies();
+
   BodyHashes& body_hashes() { return hashes_; }
 
  private:

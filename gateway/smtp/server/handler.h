@@ -62,7 +62,7 @@ struct Arrival {
   std::size_t listener = 0;  ///< index in the manifest
   std::string session_id;    ///< for logs: unique in this process
   ClientInfo client;
-  reactor::Address local;    ///< where the client connected to (as the PROXY header says, when there is one)
+  reactor::Address local;  ///< where the client connected to (as the PROXY header says, when there is one)
 };
 
 /// The house as the driver sees it: rules for connections, and a Visit for each. One per core; its own thread only.

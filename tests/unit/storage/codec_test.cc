@@ -289,11 +289,9 @@ TEST(Codec, TheLayoutsOfFormatOne) {
       FolderRecord{
           .id = 2, .uid_validity = 1'700'000'000, .uid_next = 129, .messages = 128, .octets = 38'400},
       out);
-  EXPECT_EQ(hex(out),
-            "010280e2cfaa068101800180ac02");
+  EXPECT_EQ(hex(out), "010280e2cfaa068101800180ac02");
   encode(EntryRecord{.id = test::id_of(9), .flags = kSeen | kDraft, .octets = 4096, .received_ms = 1}, out);
-  EXPECT_EQ(hex(out),
-            "01018bcfe50000010009aabbcc11802001");
+  EXPECT_EQ(hex(out), "01018bcfe50000010009aabbcc11802001");
   encode(
       MessageRecord{
           .references = 2, .octets = 4096, .header_octets = 200, .received_ms = 1, .mail_from = "a@b"},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern::filters {
@@ -230,6 +231,73 @@ TEST(Decide, SwitchedOffOnlyProtectsTheSystem) {
   EXPECT_EQ(decide(Stage::data, {}, off).action, Action::accept);
   EXPECT_EQ(decide(Stage::data, {}, off).reason, "filtering is off");
   EXPECT_EQ(decide(Stage::data, {.found = {{"MAIL_LOOP", 0, "101"}}}, off).action, Action::reject);
+}
+
+/// Findings with a demand.
+Findings demanding(Action action, double score) {
+  Findings findings;
+  findings.found = {{"A", score, ""}};
+  findings.demand = Demand{
+      .action = action, .refusal = {.code = 550, .enhanced = "5.7.26", .text = "no"}, .reason = "DMARC"};
+  return findings;
+}
+
+TEST(Decide, TheMoreSevereOfSumAndDemandHolds) {
+  const struct {
+    Action demand;
+    double score;
+    Action action;
+    std::string_view enhanced;
+  } rows[] = {{Action::reject, 0, Action::reject, "5.7.26"},
+              {Action::reject, 20, Action::reject, "5.7.26"},
+              {Action::quarantine, 0, Action::quarantine, ""},
+              {Action::quarantine, 20, Action::reject, "5.7.1"}};
+  for (const auto& row : rows) {
+    const Verdict verdict = decide(Stage::data, demanding(row.demand, row.score), {});
+    EXPECT_EQ(verdict.action, row.action);
+    if (row.action == Action::reject) EXPECT_EQ(verdict.refusal.enhanced, row.enhanced);
+  }
+}
+
+TEST(Decide, WhatIsUnknownSoftensOnlyWhatItCouldHaveAverted) {
+  const struct {
+    double score, relief;
+    bool unknown;
+    Action action;
+  } rows[] = {{20, 0, true, Action::reject},
+              {20, 5, true, Action::reject},
+              {20, 5.1, true, Action::defer},
+              {20, 5.1, false, Action::reject},
+              {4, 100, true, Action::accept}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.relief);
+    Findings findings;
+    findings.found = {{"A", row.score, ""}};
+    findings.relief = row.relief;
+    if (row.unknown) findings.unknown = {"spf: timed_out"};
+    const Verdict verdict = decide(Stage::data, std::move(findings), {});
+    EXPECT_EQ(verdict.action, row.action);
+    EXPECT_EQ(verdict.incomplete.size(), row.unknown ? 1U : 0U);
+  }
+}
+
+TEST(Decide, ADemandIsSoftenedByWhatCouldSpeakForTheMessageOnly) {
+  Findings certain = demanding(Action::reject, 0);
+  certain.unknown = {"iprev: timed_out"};
+  certain.relief = 100;
+  EXPECT_EQ(decide(Stage::data, std::move(certain), {}).action, Action::reject);
+  Findings doubtful = demanding(Action::reject, 0);
+  doubtful.incomplete = {"arc: timed_out"};
+  const Verdict verdict = decide(Stage::data, std::move(doubtful), {});
+  EXPECT_EQ(verdict.action, Action::defer);
+  EXPECT_EQ(verdict.refusal.code, 451);
+}
+
+TEST(Decide, ABlocklistIsNamedInTheReply) {
+  Findings findings;
+  findings.found = {{"DNSBL_BL_TEST", 20, "192.0.2.1 is listed by bl.test (127.0.0.2)"}};
+  EXPECT_EQ(decide(Stage::data, std::move(findings), {}).refusal.text,
+            "message refused: 192.0.2.1 is listed by bl.test (127.0.0.2)");
 }
 
 }  // namespace

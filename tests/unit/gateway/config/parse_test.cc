@@ -183,7 +183,8 @@ recipients = ["@e.example"]
                     50.25,
                     30,
                     {networks({"192.0.2.1/32"}), {"<>", "@a.example", "@.b.example", "C@d.example"}, {}},
-                    {{}, {}, {"@e.example"}}}));
+                    {{}, {}, {"@e.example"}},
+                    {.enabled = true}}));  // resolvers are set
 }
 
 TEST(ConfigParse, TablesMayBeInlineAndInAnyOrder) {
@@ -231,6 +232,26 @@ TEST(ConfigParse, NumbersAtTheirBounds) {
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
     EXPECT_EQ(parse(std::string(c.line) + "\n" + std::string(kLeast)).problems.empty(), c.good);
+  }
+}
+
+TEST(ConfigParse, SendersAreAuthenticatedWhereDnsIsToBeHad) {
+  const struct {
+    std::string_view name, text;
+    bool enabled;
+  } rows[] = {
+      {"no resolver", "", false},
+      {"a resolver", "[dns]\nresolvers = [\"127.0.0.1:53\"]\n", true},
+      {"a resolver, and a word",
+       "[dns]\nresolvers = [\"127.0.0.1:53\"]\n[filter.authentication]\nenabled = false\n", false},
+      {"a word", "[filter.authentication]\nenabled = true\n", true},
+      {"another key", "[filter.authentication]\nspf_fail_score = 4\n", false},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    const Loaded loaded = parse(std::string(kLeast) + std::string(row.text), "/etc/postern/m.toml");
+    EXPECT_TRUE(loaded.problems.empty());
+    EXPECT_EQ(loaded.config.filter.authentication.enabled, row.enabled);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "filters/message/analysis.h"
@@ -73,6 +74,26 @@ TEST(Acceptance, TheMessageIsInTheMailboxBehindTheTraceFields) {
   EXPECT_TRUE(house.has_metric("postern_messages_received_total 1"));
   EXPECT_TRUE(house.has_metric(R"(postern_messages_total{action="accept"} 1)"));
   EXPECT_TRUE(house.has_metric(R"(postern_stage_duration_seconds_count{stage="store"} 1)"));
+}
+
+TEST(Acceptance, WithoutDnsAMessageComesInAndItsResultsSaySo) {
+  House house({.manifest = std::string(kManifest) + "[filter.authentication]\nenabled = true\n"});
+  for (const std::size_t octets : {std::size_t{10}, std::size_t{400'000}}) {  // here and on a worker
+    std::string body;
+    while (body.size() < octets) body += "line\r\n";
+    const std::string reply = deliver(house, {.message = message_text("who", body)});
+    ASSERT_TRUE(reply.starts_with("250 2.0.0")) << reply;
+    const auto stored = house.messages("alice@test.example");
+    std::string results = field(stored.back(), "Authentication-Results");
+    std::ranges::replace(results, '\t', ' ');  // folded with tabs
+    EXPECT_EQ(results,
+              "mx.test.example; iprev=temperror reason=\"reverse name: refused\" policy.iprev=192.0.2.1; "
+              "spf=temperror reason=\"TXT client.example: refused (section 4.4)\" "
+              "smtp.mailfrom=sender@client.example; "
+              "dkim=none; dmarc=temperror reason=\"TXT _dmarc.client.example: refused\" "
+              "header.from=client.example; arc=none");
+    EXPECT_EQ(field(stored.back(), "X-Spam-Status"), "No, score=0.0 required=5.0 tests=none");
+  }
 }
 
 TEST(Acceptance, TheBodyMemoryIsGivenBack) {

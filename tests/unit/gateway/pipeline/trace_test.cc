@@ -240,6 +240,24 @@ TEST(Front, TakesOutWhatIsForgedAndNothingElse) {
   }
 }
 
+TEST(Front, WhatWasAuthenticatedStandsAboveReceivedInOurName) {
+  const Analysis analysis = Analysis::of(
+      "Authentication-Results: MX.test.example; dmarc=pass header.from=bank.example\r\n"
+      "Authentication-Results: other.example; none\r\n\r\n");
+  filters::Verdict verdict;
+  verdict.authentication = {{.method = "spf",
+                             .result = "fail",
+                             .properties = {{"smtp.mailfrom", "x\r\nX-Spam-Flag: NO@client.example"}}},
+                            {.method = "dmarc", .result = "none"}};
+  const TracedMessage traced = put_trace_in_front(envelope(), &verdict, analysis);
+  EXPECT_EQ(traced.header + std::string(traced.body),
+            "Return-Path: <sender@client.example>\r\n" + spam_fields(verdict) +
+                "Authentication-Results: mx.test.example;\r\n"
+                "\tspf=fail smtp.mailfrom=\"x  X-Spam-Flag: NO@client.example\";\r\n"
+                "\tdmarc=none\r\n" +
+                received_field(envelope()) + "Authentication-Results: other.example; none\r\n\r\n");
+}
+
 TEST(Front, WithoutAVerdictThereAreNoSpamFields) {
   const Analysis analysis = Analysis::of("A: 1\r\n\r\n");
   Envelope null_sender = envelope();

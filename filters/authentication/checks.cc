@@ -1,0 +1,199 @@
+#include "filters/authentication/checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "filters/authentication/report.h"
+#include "filters/authentication/results/field.h"
+#include "filters/idn.h"
+#include "filters/message/address_list.h"
+
+namespace postern::filters::authentication {
+
+struct Memo::Work {
+  explicit Work(const Analysis& analysis) : verifier(analysis), chain(analysis, verifier.body_hashes()) {}
+  dkim::Verifier verifier;
+  arc::Chain chain;
+};
+
+Memo::Memo() = default;
+Memo::~Memo() = default;
+
+Memo::Work& Memo::work(const Analysis& analysis) {
+  if (!work_) work_ = std::make_unique<Work>(analysis);
+  return *work_;
+}
+
+void Memo::prepare(const Analysis& analysis) {
+  Work& ready = work(analysis);
+  ready.verifier.hash_bodies();
+  ready.chain.hash_body();
+}
+
+namespace {
+
+std::string ascii_or_as_is(std::string_view domain) {
+  return ascii_domain(domain).value_or(std::string(domain));
+}
+
+/// The domains of From's authors, each once, in the order they stand there.
+std::vector<std::string> author_domains(const Analysis& analysis) {
+  std::vector<std::string> domains;
+  for (const HeaderField& field : analysis.fields()) {
+    if (!dkim::same_word(field.name, "From")) continue;
+    for (const MailboxName& mailbox : parse_addresses(field.value).mailboxes) {
+      std::string domain = ascii_or_as_is(mailbox.domain);
+      if (std::ranges::find(domains, domain) == domains.end()) domains.push_back(std::move(domain));
+    }
+    if (domains.size() > 1) break;  // enough to know
+  }
+  return domains;
+}
+
+class Evaluation {
+ public:
+  Evaluation(const Envelope& envelope, const Analysis& analysis, const AuthenticationPolicy& policy,
+             Facts& facts, Memo::Work& work)
+      : envelope_(envelope),
+        analysis_(analysis),
+        policy_(policy),
+        facts_(facts),
+        work_(work),
+        now_(std::chrono::floor<std::chrono::seconds>(envelope.received_at)) {}
+
+  /// Nothing: pending. No method waits for another before it asks, so that one round brings most answers.
+  std::optional<Outcomes> run() {
+    bool pending = false;
+    if (envelope_.client_counts()) {
+      outcomes_.iprev = check_iprev(envelope_.client_ip, facts_);
+      outcomes_.spf = evaluate_spf();
+      pending |= !outcomes_.iprev || !outcomes_.spf;
+    }
+    auto signatures = work_.verifier.verify(facts_, now_);
+    pending |= !signatures;
+    if (signatures) outcomes_.dkim = *std::move(signatures);
+    auto chain = work_.chain.verify(facts_, now_);
+    pending |= !chain;
+    if (chain) outcomes_.arc = *std::move(chain);
+    pending |= !evaluate_dmarc();
+    if (pending) return std::nullopt;
+    look_for_rescue();
+    return std::move(outcomes_);
+  }
+
+ private:
+  std::optional<spf::Outcome> evaluate_spf() {
+    const bool null_path = envelope_.mail_from.empty();
+    spf_domain_ =
+        ascii_or_as_is(null_path ? std::string_view(envelope_.helo) : domain_of(envelope_.mail_from));
+    if (spf_domain_.starts_with('[')) spf_domain_.clear();  // RFC 7208 §4.3: a literal has no policy
+    const std::string sender =
+        null_path ? spf_domain_ : fmt::format("{}@{}", local_part_of(envelope_.mail_from), spf_domain_);
+    const spf::Identity identity{.ip = envelope_.client_ip,
+                                 .domain = spf_domain_,
+                                 .sender = sender,
+                                 .helo = envelope_.helo,
+                                 .receiver = envelope_.receiving_host,
+                                 .now = now_};
+    return spf::check_host(identity, facts_);
+  }
+
+  /// False: pending. Called while SPF and DKIM are, too: then for its questions alone.
+  bool evaluate_dmarc() {
+    const std::vector<std::string> authors = author_domains(analysis_);
+    outcomes_.multiple_from = analysis_.count("From") > 1 || authors.size() > 1;
+    if (outcomes_.multiple_from || authors.empty()) {
+      // RFC 9989 §5.3.1: which of them would the policy be for?
+      outcomes_.dmarc = {.reason =
+                             authors.empty() ? "no author domain" : "several From fields or author domains"};
+      return true;
+    }
+    std::vector<std::string_view> signers, doubtful;
+    for (const dkim::SignatureResult& signature : outcomes_.dkim) {
+      if (signature.result == dkim::Result::pass) signers.push_back(signature.domain);
+      if (signature.result == dkim::Result::temperror) doubtful.push_back(signature.domain);
+    }
+    const bool spf_passed = outcomes_.spf && outcomes_.spf->result == spf::Result::pass;
+    const bool spf_doubtful = outcomes_.spf && outcomes_.spf->result == spf::Result::temperror;
+    const std::string_view spf_domain = spf_passed ? spf_domain_ : std::string_view();
+    auto outcome = dmarc::evaluate(authors.front(), {.spf = spf_domain, .dkim = signers}, facts_);
+    if (!outcome) return false;
+    if (outcome->result == dmarc::Result::fail && (spf_doubtful || !doubtful.empty())) {
+      // Whatever was in doubt might have passed: would that have changed anything?
+      const std::string_view hoped = spf_doubtful ? std::string_view(spf_domain_) : spf_domain;
+      const auto best = dmarc::evaluate(authors.front(), {.spf = hoped, .dkim = doubtful}, facts_);
+      if (!best) return false;
+      if (best->result != dmarc::Result::fail) {
+        outcome->result = dmarc::Result::temperror;
+        outcome->disposition = dmarc::Policy::none;
+        outcome->reason = "SPF or DKIM could not be evaluated";
+      }
+    }
+    if (outcome->result == dmarc::Result::fail && !envelope_.client_counts()) {
+      outcome->result = dmarc::Result::none;
+      outcome->disposition = dmarc::Policy::none;
+      outcome->reason = "no aligned signature, and SPF could not be evaluated";
+    }
+    outcomes_.dmarc = *std::move(outcome);
+    return true;
+  }
+
+  bool trusts(const arc::Sealer& sealer) const {
+    const std::string domain = ascii_or_as_is(sealer.domain);
+    return std::ranges::find(policy_.trusted_sealers, domain) != policy_.trusted_sealers.end();
+  }
+
+  /// The sealer says that DMARC passed for this author when the message came to it.
+  bool vouches(const arc::Sealer& sealer) const {
+    const auto field = results::parse(sealer.results, {.relaxed = true});
+    if (!field) return false;
+    return std::ranges::any_of(field->results, [this](const results::MethodResult& result) {
+      if (result.method != "dmarc" || result.result != "pass") return false;
+      const auto from = std::ranges::find(result.properties, std::string_view("header.from"),
+                                          &std::pair<std::string, std::string>::first);
+      return from != result.properties.end() && ascii_or_as_is(from->second) == outcomes_.dmarc.author_domain;
+    });
+  }
+
+  /// RFC 8617 §7.2: whoever sealed later could have changed what it passed on, so trust must reach without a gap
+  /// from the newest seal back to the one that vouches.
+  void look_for_rescue() {
+    const std::vector<arc::Sealer>& sealers = outcomes_.arc.sealers;
+    if (outcomes_.dmarc.result != dmarc::Result::fail || sealers.empty()) return;
+    outcomes_.rescue_in_doubt = outcomes_.arc.temporary && trusts(sealers.back());
+    if (outcomes_.arc.status != arc::Status::pass) return;
+    for (auto sealer = sealers.rbegin(); sealer != sealers.rend() && trusts(*sealer); ++sealer) {
+      if (!vouches(*sealer)) continue;
+      outcomes_.rescuer = sealer->domain;
+      return;
+    }
+  }
+
+  const Envelope& envelope_;
+  const Analysis& analysis_;
+  const AuthenticationPolicy& policy_;
+  Facts& facts_;
+  Memo::Work& work_;
+  std::chrono::sys_seconds now_;
+  std::string spf_domain_;
+  Outcomes outcomes_;
+};
+
+}  // namespace
+
+Progress check_authentication(Stage stage, const Envelope& envelope, const Analysis* analysis,
+                              const Policy& policy, Facts& facts, Memo& memo, Findings& findings) {
+  if (stage != Stage::data || analysis == nullptr || !policy.authentication.enabled) return Progress::done;
+  Memo::Work& work = memo.work(*analysis);
+  const auto outcomes = Evaluation(envelope, *analysis, policy.authentication, facts, work).run();
+  if (!outcomes) return Progress::pending;
+  report(envelope, policy.authentication, *outcomes, findings);
+  return Progress::done;
+}
+
+}  // namespace postern::filters::authentication

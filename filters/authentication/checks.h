@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+
+#include "filters/envelope.h"
+#include "filters/facts.h"
+#include "filters/message/analysis.h"
+#include "filters/policy/policy.h"
+#include "filters/stage.h"
+#include "filters/verdict.h"
+
+/// Who a message comes from, with evidence: iprev, SPF, DKIM, DMARC and ARC of one message, and what the policy makes of them.
+namespace postern::filters::authentication {
+
+/// What depends on the message alone and costs too much to do in every round of judging: signatures taken apart, body hashes,
+/// signatures verified. Kept by whoever judges a message, for this message and its Facts only; a verdict is the same with and
+/// without it. Holds views into the analysis, which must outlive it and must not move. One thread at a time.
+class Memo {
+ public:
+  Memo();
+  ~Memo();
+  Memo(const Memo&) = delete;
+  Memo& operator=(const Memo&) = delete;
+
+  /// Does what can be done before any answer is there, hashes included. For a worker, where the message is large.
+  void prepare(const Analysis& analysis);
+
+  struct Work;
+  /// Made at the first call.
+  Work& work(const Analysis& analysis);
+
+ private:
+  std::unique_ptr<Work> work_;
+};
+
+/// At Stage::data, where the policy wants it: findings SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_PERMERROR, DKIM_VALID, DKIM_INVALID,
+/// DMARC_PASS, DMARC_FAIL_NONE, DMARC_FAIL_QUARANTINE, DMARC_FAIL_REJECT, ARC_VALID, ARC_INVALID, ARC_RESCUED, NO_REVERSE_NAME and
+/// MULTIPLE_FROM, and findings.authentication. Everything that can be named is asked in one round. SPF is evaluated for MAIL FROM,
+/// or for HELO under the null reverse-path (RFC 7208 §2.4). Where the client is not known (a Unix socket) or is a server of our own
+/// house (LMTP), SPF and iprev are not evaluated, and DMARC can pass but not fail.
+///
+/// What DNS did not tell is `unknown`: temperror is never counted against the sender, and DMARC does not fail while an identifier
+/// that would have been aligned is in doubt. What LOCAL_ALLOW_CLIENT or LOCAL_ALLOW_RECIPIENT has let in, DMARC does not refuse.
+Progress check_authentication(Stage stage, const Envelope& envelope, const Analysis* analysis,
+                              const Policy& policy, Facts& facts, Memo& memo, Findings& findings);
+
+}  // namespace postern::filters::authentication
