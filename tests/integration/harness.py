@@ -79,6 +79,10 @@ def toml_value(value):
     return "{ " + ", ".join(f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
 
 
+def toml_key(key):
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+
+
 def toml(tree):
     """The keys of the top first, then tables and arrays of tables; a table inside a table one level down."""
     lines = [f"{key} = {toml_value(value)}" for key, value in tree.items() if not is_section(value)]
@@ -86,7 +90,7 @@ def toml(tree):
     def table(name, content, repeated):
         lines.append("")
         lines.append(f"[[{name}]]" if repeated else f"[{name}]")
-        lines.extend(f"{key} = {toml_value(value)}" for key, value in content.items() if not is_section(value))
+        lines.extend(f"{toml_key(key)} = {toml_value(value)}" for key, value in content.items() if not is_section(value))
         for key, value in content.items():
             if is_section(value):
                 section(f"{name}.{key}", value)
