@@ -22,7 +22,7 @@
 namespace postern::storage {
 namespace {
 
-constexpr int kRounds = 25;
+constexpr int kRounds = 22;
 constexpr std::uint32_t kNumbersPerRound = 200'000;
 constexpr std::uint32_t kUnderWayMax = 64;
 constexpr std::uint32_t kTrashEvery = 5;

@@ -54,7 +54,7 @@ class BatchTest : public ::testing::Test {
     return count;
   }
 
-  test::ScratchDirectory scratch_;
+  test::ScratchDirectory scratch_{test::in_memory()};
   std::unique_ptr<Database> database_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<Batch> batch_;

@@ -26,8 +26,9 @@ namespace postern::storage::test {
 /// A directory of the test's own, removed with all that is in it.
 class ScratchDirectory {
  public:
-  ScratchDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "postern-storage-XXXXXX").string();
+  ScratchDirectory() : ScratchDirectory(std::filesystem::temp_directory_path()) {}
+  explicit ScratchDirectory(const std::filesystem::path& below) {
+    std::string name = (below / "postern-storage-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }
@@ -44,6 +45,12 @@ class ScratchDirectory {
  private:
   std::filesystem::path path_;
 };
+
+/// For tests that open many stores and have no business with the disk: its syncs would be all they do.
+inline std::filesystem::path in_memory() {
+  const std::filesystem::path place = "/dev/shm";
+  return ::access(place.c_str(), W_OK) == 0 ? place : std::filesystem::temp_directory_path();
+}
 
 /// Remembers how it was told, and lets the test wait for it.
 class Outcome final : public Completion {

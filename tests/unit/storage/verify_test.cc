@@ -213,7 +213,7 @@ std::vector<Damage> damages() {
 }
 
 TEST(Verify, FindsAndNamesEachKindOfDamage) {
-  const test::ScratchDirectory scratch;
+  const test::ScratchDirectory scratch(test::in_memory());
   make_sound(scratch / "sound");
   for (const Damage& damage : damages()) {
     SCOPED_TRACE(damage.name);
@@ -230,7 +230,7 @@ TEST(Verify, FindsAndNamesEachKindOfDamage) {
 }
 
 TEST(Verify, CountsWhatIsThere) {
-  const test::ScratchDirectory scratch;
+  const test::ScratchDirectory scratch(test::in_memory());
   make_sound(scratch / "sound");
   const auto store = open_store(options_for(scratch / "sound"));
   const auto report = store->verify();
@@ -244,7 +244,7 @@ TEST(Verify, CountsWhatIsThere) {
 }
 
 TEST(Verify, AFloodOfProblemsIsCountedNotListed) {
-  const test::ScratchDirectory scratch;
+  const test::ScratchDirectory scratch(test::in_memory());
   make_sound(scratch / "store");
   const auto database = test::open_database(scratch / "store");
   rocksdb::WriteBatch writes;
