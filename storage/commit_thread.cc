@@ -252,10 +252,10 @@ void CommitThread::upkeep(Clock::time_point now) {
 
 /// While in trouble nothing new is taken, so no write would find out that the trouble is over: ask.
 ///
-/// After a failed write the database is opened again. Recovery after a crash reads a log as far as its first
-/// damaged record, and the failed write may have left one: what came behind it in the same log would be
-/// acknowledged and lost. Opening again is that recovery, and begins a new log. A transaction whose sync failed
-/// may come back with it although its client was told 4xx; the other way round cannot happen.
+/// After a failed write the database is opened again. Recovery after a crash reads a log as far as its
+/// first damaged record, and the failed write may have left one: what came behind it in the same log would
+/// be acknowledged and lost. Opening again is that recovery, and begins a new log. A transaction whose sync
+/// failed may come back with it although its client was told 4xx; the other way round cannot happen.
 void CommitThread::recover() {
   if (health_->has(Trouble::stalled)) {
     std::uint64_t stopped = 0;

@@ -131,7 +131,8 @@ std::expected<MessageId, Error> newest_message(const Database& database) {
 
 }  // namespace
 
-/// Readers hold `open` shared, close() and reopen() hold it alone: RocksDB is never taken from under a reader.
+/// Readers hold `open` shared, close() and reopen() hold it alone: RocksDB is never taken from under a
+/// reader.
 class Store::Impl {
  public:
   std::shared_ptr<Health> health = std::make_shared<Health>();

@@ -46,9 +46,9 @@ struct Transaction {
 class Completion {
  public:
   virtual ~Completion() = default;
-  /// ok: the write-ahead log that holds the transaction is synced. Otherwise nobody can read any of it now; but
-  /// where the sync itself failed, all of it may be there after the store has been opened again, as after a
-  /// crash between the sync and the reply. Never a part.
+  /// ok: the write-ahead log that holds the transaction is synced. Otherwise nobody can read any of it now;
+  /// but where the sync itself failed, all of it may be there after the store has been opened again, as
+  /// after a crash between the sync and the reply. Never a part.
   virtual void done(const std::expected<void, Error>& result) noexcept = 0;
 };
 

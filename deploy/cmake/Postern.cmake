@@ -43,16 +43,6 @@ pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)  # the manifest'
 # makes the static library postern_smtp, alias postern::smtp. A module with no sources is an interface library.
 function(postern_module)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPENDS" ${ARGN})
-  # BOOTSTRAP: while the tree is being laid, modules may lack files. Removed before landing.
-  set(present)
-  foreach(source IN LISTS ARG_SOURCES)
-    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
-      list(APPEND present ${source})
-    else()
-      message(STATUS "postern_${ARG_NAME}: ${source} is not there yet")
-    endif()
-  endforeach()
-  set(ARG_SOURCES ${present})
   if(ARG_SOURCES)
     add_library(postern_${ARG_NAME} STATIC ${ARG_SOURCES})
     target_link_libraries(postern_${ARG_NAME} PUBLIC postern_options ${ARG_DEPENDS})

@@ -27,10 +27,11 @@ class MailboxSource {
 };
 
 /// Writes a mailbox as a Maildir++ tree (INBOX is the top, other folders are `.Name`, hierarchy separator
-/// '.'): new mail in new/, seen mail in cur/ with its flags. Line ends become LF, as Maildir readers expect,
-/// unless keep_crlf. Written to tmp/ and renamed, and on the disk when this returns. `directory` is made; one
-/// that exists must be empty or a Maildir. A message has the same name in every export, so a second one into the
-/// same Maildir adds what has come since, and a copy that its reader has moved or marked is not made again.
+/// '.'): new mail in new/, seen mail in cur/ with its flags. Line ends become LF, as Maildir readers
+/// expect, unless keep_crlf. Written to tmp/ and renamed, and on the disk when this returns. `directory` is
+/// made; one that exists must be empty or a Maildir. A message has the same name in every export, so a
+/// second one into the same Maildir adds what has come since, and a copy that its reader has moved or
+/// marked is not made again.
 std::expected<ExportReport, Error> export_maildir(MailboxSource& source, std::string_view mailbox,
                                                   const std::filesystem::path& directory,
                                                   bool keep_crlf = false);

@@ -1,8 +1,9 @@
-// kill -9 at random moments. A child commits transactions as fast as it can, with many under way, sets flags and
-// expunges beside it, and tells each acknowledged number through a pipe. It is killed; then the store opens,
-// every acknowledged message is in its mailboxes, byte for byte, and verify() has nothing to say. One store lives
-// through all rounds. Small memtables make flushes, compactions and the collection of blobs common among the
-// moments. POSTERN_SEED repeats a run's moments (not the child's progress up to them).
+// kill -9 at random moments. A child commits transactions as fast as it can, with many under way, sets
+// flags and expunges beside it, and tells each acknowledged number through a pipe. It is killed; then the
+// store opens, every acknowledged message is in its mailboxes, byte for byte, and verify() has nothing to
+// say. One store lives through all rounds. Small memtables make flushes, compactions and the collection of
+// blobs common among the moments. POSTERN_SEED repeats a run's moments (not the child's progress up to
+// them).
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>

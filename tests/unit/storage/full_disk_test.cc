@@ -1,4 +1,5 @@
-// What happens when the disk is full: on a small file system of the test's own, so root and mount(2) are needed.
+// What happens when the disk is full: on a small file system of the test's own, so root and mount(2) are
+// needed.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>

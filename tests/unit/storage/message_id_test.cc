@@ -105,7 +105,8 @@ TEST(MessageIdSource, CoresAndProcessesDoNotMeet) {
     MessageIdSource source(static_cast<std::uint8_t>(core));
     EXPECT_TRUE(seen.insert(source.next(Time(std::chrono::milliseconds(5)))).second);
   }
-  // Of the same core after a restart within the same millisecond: 24 random bits keep them apart. Some of 16 differ.
+  // Of the same core after a restart within the same millisecond: 24 random bits keep them apart. Some of
+  // 16 differ.
   std::set<MessageId> restarts;
   for (int i = 0; i < 16; ++i) restarts.insert(MessageIdSource(1).next(Time(std::chrono::milliseconds(5))));
   EXPECT_GT(restarts.size(), 14U);

@@ -40,8 +40,8 @@ std::string key_of_entry(std::uint32_t mailbox, std::uint32_t folder, std::uint3
 
 constexpr std::uint64_t kReceived = static_cast<std::uint64_t>(test::kNow);
 
-// The sound store: mailbox 1 a@x.example with folder 1 INBOX (uid 1 message 1, uid 2 message 2) and folder 2 Junk
-// (uid 1 message 2); mailbox 2 b@x.example with INBOX (uid 1 message 1).
+// The sound store: mailbox 1 a@x.example with folder 1 INBOX (uid 1 message 1, uid 2 message 2) and folder
+// 2 Junk (uid 1 message 2); mailbox 2 b@x.example with INBOX (uid 1 message 1).
 std::uint64_t size_of(std::uint32_t n) {
   return test::message_of(n).size();
 }
