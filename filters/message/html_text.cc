@@ -220,6 +220,8 @@ std::string& HtmlReader::sink() {
 
 void HtmlReader::put(std::string_view run) {
   std::string& text = sink();
+  bool& is_full = hidden_name_.empty() ? text_full_ : hidden_full_;
+  if (is_full) return;  // what was cut off must not be joined with what comes later
   // A no-break space is a blank for everyone who looks for words. Its second octet may come in a later piece.
   if (run == "\xC2\xA0") {
     run = " ";
@@ -230,7 +232,10 @@ void HtmlReader::put(std::string_view run) {
   if (std::exchange(blank_, false) && !text.empty() && text.back() != '\n' && text.size() < text_octets_max_)
     text += ' ';
   const std::size_t room = text_octets_max_ - text.size();
-  if (run.size() > room) html_.oddities.add(Oddity::text_limit);
+  if (run.size() > room) {
+    html_.oddities.add(Oddity::text_limit);
+    is_full = true;
+  }
   text += run.substr(0, room);
 }
 

@@ -112,6 +112,7 @@ class HtmlReader {
   unsigned dashes_ = 0;
   std::string declaration_;
   bool blank_ = false;  // a blank is due before the next octet
+  bool text_full_ = false, hidden_full_ = false;  // text_octets_max_ has cut something off
   unsigned preformatted_ = 0;
   std::string hidden_name_;  // the element that hides; empty when nothing is hidden
   std::size_t hidden_depth_ = 0;
