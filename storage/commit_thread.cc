@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace postern::storage {
@@ -103,7 +104,8 @@ void CommitThread::loop() {
   }
 }
 
-/// Everything pending, or nothing after a while. False: stopping, and all is done.
+/// Everything pending, or nothing after a while. False: stopping, and all is done. Between first arrival and
+/// taking it nobody is woken: who submits meanwhile only adds to the queue.
 bool CommitThread::take() {
   std::unique_lock lock(mutex_);
   if (pending_.empty() && !stopping_) {
@@ -111,8 +113,30 @@ bool CommitThread::take() {
     wake_.wait_until(lock, next_upkeep_, [this] { return !pending_.empty() || stopping_; });
     asleep_ = false;
   }
+  if (worth_gathering()) {
+    lock.unlock();
+    std::this_thread::sleep_for(options_.gather_time);
+    lock.lock();
+  }
   taken_.swap(pending_);
+  note_arrivals(taken_.size(), Clock::now());
   return !taken_.empty() || !stopping_;
+}
+
+bool CommitThread::worth_gathering() const {
+  const double seconds = std::chrono::duration<double>(options_.gather_time).count();
+  return !stopping_ && arrivals_per_second_ * seconds >= kGatherMin &&
+         queued_transactions_.load(std::memory_order_relaxed) < options_.queue_transactions_max / 2 &&
+         queued_octets_.load(std::memory_order_relaxed) < options_.batch_octets_max;
+}
+
+/// An average that forgets half of what was every kMemory, however many batches that is.
+void CommitThread::note_arrivals(std::size_t count, Clock::time_point now) {
+  constexpr double kMemory = 0.02;
+  const double seconds = std::max(std::chrono::duration<double>(now - taken_at_).count(), 1e-6);
+  const double kept = std::exp2(-seconds / kMemory);
+  arrivals_per_second_ = arrivals_per_second_ * kept + static_cast<double>(count) / seconds * (1 - kept);
+  taken_at_ = now;
 }
 
 /// Commits the members from `first` that fit into one batch, or the one command that stands there. Gives the

@@ -46,6 +46,8 @@ class CommitThread {
   static constexpr std::chrono::milliseconds kStalledUpkeepInterval{100};
   /// Beside what is in memory and goes to tables when the database is opened again.
   static constexpr std::uint64_t kReopenOctetsMin = 4U << 20;
+  /// Fewer arrivals than this expected in Options::gather_time are not worth waiting for.
+  static constexpr double kGatherMin = 3;
   static constexpr int kUpkeepsPerDiskCount = 10;  ///< counting our own files costs more
 
   /// Opens the database again with nobody using it, loads the directory, gives the newest id. Called on the
@@ -87,6 +89,8 @@ class CommitThread {
 
   void loop();
   bool take();
+  bool worth_gathering() const;
+  void note_arrivals(std::size_t count, Clock::time_point now);
   std::size_t commit_from(std::size_t first);
   void execute(Command& command);
   std::unexpected<Error> not_tried() const;
@@ -112,6 +116,8 @@ class CommitThread {
   // The thread's own.
   Batch batch_;
   std::vector<Item> taken_;
+  double arrivals_per_second_ = 0;  ///< of late
+  Clock::time_point taken_at_ = Clock::now();
   bool patience_spent_ = false;
   bool log_suspect_ = false;  ///< a write failed half-way: nothing may follow it in the same log
   int upkeeps_ = 0;

@@ -67,6 +67,9 @@ struct Options {
   /// How long a batch waits for RocksDB's background work before its members fail as stalled. Clients wait
   /// ten minutes (RFC 5321 §4.5.3.2.6).
   std::chrono::milliseconds stall_patience{10'000};
+  /// How long the first transaction of a batch waits for others, but only while so many arrive that several
+  /// will come in that time: a sync costs the same for one and for fifty. 0: never.
+  std::chrono::microseconds gather_time{1000};
 };
 
 struct MailboxInfo {

@@ -22,6 +22,7 @@ struct StoreConfig {
   std::filesystem::path path;
   std::uint64_t queue_octets_max = 256ULL << 20;
   std::uint32_t queue_transactions_max = 4096;
+  std::uint32_t gather_us = 1000;  ///< see storage::Options::gather_time
   std::uint64_t memtable_octets = 32ULL << 20;
   std::uint64_t block_cache_octets = 64ULL << 20;
   std::uint64_t free_octets_min = 256ULL << 20;  ///< below: MAIL answers 452 4.3.1

@@ -106,6 +106,10 @@ constexpr Key kStore[] = {
      "Octets of messages that may wait for the commit thread; beyond it MAIL answers 4xx."},
     {"queue_transactions_max", slot<&StoreConfig::queue_transactions_max>, range(1, 1'000'000),
      "Messages that may wait for the commit thread."},
+    {"gather_us", slot<&StoreConfig::gather_us>, range(0, 100'000),
+     "Microseconds that a message waits for others to be synced with, when so many arrive that some will "
+     "come; 0: never. More is "
+     "cheaper, and later."},
     {"memtable_octets", slot<&StoreConfig::memtable_octets>, octets(1 << 20),
      "Memory for recent writes of each column family before they go to table files."},
     {"block_cache_octets", slot<&StoreConfig::block_cache_octets>, octets(1 << 20),

@@ -22,6 +22,9 @@ constexpr int kNone = -1;
 /// A socket closed over unread octets resets the connection, and the peer may never see our last reply. What
 /// has arrived is thrown away first, up to this.
 constexpr std::size_t kDiscardedOctetsMax = 256U << 10;
+/// What fits into nearly every send buffer is sent at once, without a round through the ring: the caller then goes on in the same
+/// turn, and its next receive reaches the kernel with the turn's other submissions. Replies are such.
+constexpr std::size_t kSendAtOnceMax = 4096;
 constexpr std::size_t kSendOctetsMax = std::size_t{1} << 30;  // of one operation: the kernel counts in an int
 
 void discard_input(int descriptor) {
@@ -303,10 +306,17 @@ bool Socket::input_waiting() const {
   return peeked >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-Task<std::expected<void, Error>> Socket::send(std::string_view octets, Deadline deadline) {
+Task<std::expected<void, Error>> Socket::send(std::string_view octets, Deadline deadline, bool last) {
   Impl& self = *impl_;
   if (self.unusable()) co_return std::unexpected(self.error(Errc::cancelled, 0, "send"));
   if (octets.empty()) co_return std::expected<void, Error>();
+
+  const int flags = MSG_NOSIGNAL | (last ? MSG_MORE : 0);
+  if (octets.size() <= kSendAtOnceMax) {
+    const ssize_t sent = ::send(self.descriptor, octets.data(), octets.size(), flags | MSG_DONTWAIT);
+    if (sent > 0) octets.remove_prefix(static_cast<std::size_t>(sent));
+    if (octets.empty()) co_return std::expected<void, Error>();
+  }
 
   Direction& outgoing = self.outgoing;
   outgoing.begin(*self.loop, deadline);
@@ -314,8 +324,8 @@ Task<std::expected<void, Error>> Socket::send(std::string_view octets, Deadline 
   do {
     const int descriptor = self.descriptor;
     const std::string_view part = octets.substr(0, kSendOctetsMax);
-    co_await outgoing.operation([descriptor, part](io_uring_sqe* entry) {
-      io_uring_prep_send(entry, descriptor, part.data(), part.size(), MSG_WAITALL | MSG_NOSIGNAL);
+    co_await outgoing.operation([descriptor, part, flags](io_uring_sqe* entry) {
+      io_uring_prep_send(entry, descriptor, part.data(), part.size(), flags | MSG_WAITALL);
     });
     result = outgoing.result();
     if (result > 0) octets.remove_prefix(std::min(static_cast<std::size_t>(result), octets.size()));

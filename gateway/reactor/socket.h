@@ -45,8 +45,9 @@ class Socket final : public Cancellable {
   /// Octets wait in the kernel now, or the peer has closed (one non-blocking system call; for the
   /// early-talker check).
   bool input_waiting() const;
-  /// Sends all of it (MSG_WAITALL); the octets must stay until the task is done.
-  Task<std::expected<void, Error>> send(std::string_view octets, Deadline deadline);
+  /// Sends all of it (MSG_WAITALL); the octets must stay until the task is done. `last`: close() follows at
+  /// once, so the octets may wait for it and leave with the end of the connection in one packet.
+  Task<std::expected<void, Error>> send(std::string_view octets, Deadline deadline, bool last = false);
 
   /// Ends a waiting receive with Errc::cancelled, or with octets that have arrived meanwhile: none are lost.
   /// The socket stays usable. Does nothing when none waits.

@@ -78,6 +78,7 @@ storage::Options store_options(const config::StoreConfig& config) {
   options.path = config.path;
   options.queue_transactions_max = config.queue_transactions_max;
   options.queue_octets_max = config.queue_octets_max;
+  options.gather_time = std::chrono::microseconds(config.gather_us);
   options.memtable_octets = config.memtable_octets;
   options.block_cache_octets = config.block_cache_octets;
   options.free_octets_min = config.free_octets_min;

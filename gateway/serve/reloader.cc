@@ -35,6 +35,7 @@ std::vector<std::string> restart_keys(const config::Config& running, const confi
   compare("store.queue_octets_max", running.store.queue_octets_max, next.store.queue_octets_max);
   compare("store.queue_transactions_max", running.store.queue_transactions_max,
           next.store.queue_transactions_max);
+  compare("store.gather_us", running.store.gather_us, next.store.gather_us);
   compare("store.memtable_octets", running.store.memtable_octets, next.store.memtable_octets);
   compare("store.block_cache_octets", running.store.block_cache_octets, next.store.block_cache_octets);
   compare("store.free_octets_min", running.store.free_octets_min, next.store.free_octets_min);

@@ -23,8 +23,8 @@ Task<std::expected<std::string_view, Error>> Stream::receive(Deadline deadline) 
   return receive_encrypted(deadline);
 }
 
-Task<std::expected<void, Error>> Stream::send(std::string_view octets, Deadline deadline) {
-  if (!engine_) return socket_->send(octets, deadline);
+Task<std::expected<void, Error>> Stream::send(std::string_view octets, Deadline deadline, bool last) {
+  if (!engine_) return socket_->send(octets, deadline, last);
   return send_encrypted(octets, deadline);
 }
 

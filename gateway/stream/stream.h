@@ -26,8 +26,9 @@ class Stream {
   void release_input() noexcept;
   /// Sends all of it, encrypted when TLS is on. One gathered send (under TLS one for every
   /// kEncryptOctetsMax).
-  reactor::Task<std::expected<void, reactor::Error>> send(std::string_view octets,
-                                                          reactor::Deadline deadline);
+  /// `last`: close() follows at once, see Socket::send; under TLS close_notify follows anyway.
+  reactor::Task<std::expected<void, reactor::Error>> send(std::string_view octets, reactor::Deadline deadline,
+                                                          bool last = false);
 
   /// Server handshake; waits for a handshake slot of the turn before each step that may be expensive.
   /// `already_received`: octets that arrived with or after the command and belong to the handshake (they are

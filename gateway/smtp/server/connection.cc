@@ -95,7 +95,8 @@ Task<bool> Connection::flush() {
 Task<void> Connection::say_farewell() {
   if (abortive_ || !session_->has_output()) co_return;
   const std::string replies = session_->take_output();
-  const auto sent = co_await stream_.send(replies, Reactor::current().now() + kFarewellTimeout);
+  constexpr bool kLast = true;
+  const auto sent = co_await stream_.send(replies, Reactor::current().now() + kFarewellTimeout, kLast);
   if (!sent) abortive_ = true;
 }
 

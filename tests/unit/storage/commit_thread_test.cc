@@ -57,6 +57,34 @@ TEST(CommitThread, WhatGathersDuringASyncIsOneGroup) {
   for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.times(), 1);
 }
 
+TEST(CommitThread, OneThatComesAloneDoesNotWaitForOthers) {
+  const test::ScratchDirectory scratch;
+  Options options = options_for(scratch.path());
+  options.gather_time = std::chrono::hours(1);
+  const auto store = open_store(options);
+  EXPECT_EQ(why(deliver(*store, transaction(0, to("a@x.example")))), "");
+}
+
+TEST(CommitThread, WhileManyComeABatchWaitsForMore) {
+  const test::ScratchDirectory scratch;
+  Options options = options_for(scratch.path());
+  options.gather_time = std::chrono::seconds(1);
+  const auto store = open_store(options);
+  std::vector<Outcome> crowd(20);
+  for (std::uint32_t n = 0; n < crowd.size(); ++n)
+    ASSERT_TRUE(store->submit(transaction(n, to("a@x.example")), crowd[n]));
+  for (Outcome& outcome : crowd) EXPECT_EQ(why(outcome.wait()), "");
+  const std::uint64_t before = store->statistics().commits;
+  Outcome early;
+  Outcome late;
+  ASSERT_TRUE(store->submit(transaction(100, to("a@x.example")), early));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(store->submit(transaction(101, to("a@x.example")), late));
+  EXPECT_EQ(why(early.wait()), "");
+  EXPECT_EQ(late.times(), 1);
+  EXPECT_EQ(store->statistics().commits, before + 1);
+}
+
 TEST(CommitThread, TheQueueEndsAtItsTransactions) {
   const test::ScratchDirectory scratch;
   Options options = options_for(scratch.path());

@@ -52,6 +52,7 @@ over_quota = "refuse"
 path = "var/../store"
 queue_octets_max = 100000
 queue_transactions_max = 11
+gather_us = 500
 memtable_octets = 1048576
 block_cache_octets = 2097152
 free_octets_min = 0
@@ -144,7 +145,7 @@ recipients = ["@e.example"]
   EXPECT_EQ(c.workers, 7U);
   EXPECT_EQ(c.postmaster, "Anna@test.example");
   EXPECT_EQ(c.over_quota, "refuse");
-  EXPECT_EQ(c.store, (StoreConfig{"/etc/postern/store", 100000, 11, 1048576, 2097152, 0}));
+  EXPECT_EQ(c.store, (StoreConfig{"/etc/postern/store", 100000, 11, 500, 1048576, 2097152, 0}));
   EXPECT_EQ(c.control.socket, "/etc/postern/control.sock");
   EXPECT_EQ(c.metrics.listen, "");
   EXPECT_EQ(c.log, (LogConfig{"/etc/postern/log/postern.log", "debug", false}));
