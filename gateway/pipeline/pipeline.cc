@@ -83,6 +83,7 @@ smtp::Terms Pipeline::terms(std::size_t listener, const filters::Ip& client) con
   terms.session.bare_line_endings =
       normalize ? smtp::BareLineEndings::normalize : smtp::BareLineEndings::reject;
   terms.tls = snapshot->tls;
+  terms.log_addresses = config.log.addresses;
   terms.implicit_tls = rules.implicit_tls;
   terms.session.tls_available = terms.tls != nullptr && !rules.implicit_tls;
   // Nobody listens between two processes of one machine.

@@ -1,6 +1,7 @@
 #include "gateway/serve/program.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -305,6 +306,8 @@ int serve(const std::filesystem::path& manifest) {
       (void)std::fprintf(stderr, "%s\n", problem.text().c_str());
     return control::kConfig;
   }
+  // Mail, addresses and keys: what this process makes is its own user's alone, also in folders that exist already.
+  (void)::umask(077);
   const bool logs_to_file = !loaded.config.log.file.empty();
   Program program(std::move(loaded));
   auto started = program.start();

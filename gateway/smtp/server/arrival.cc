@@ -29,6 +29,7 @@ Task<bool> Connection::arrive() {
   admitted_as_ = arrival_.client.ip;
   contexts_ = std::move(terms.tls);
   early_talker_refused_ = terms.early_talker_refused;
+  log_addresses_ = terms.log_addresses;
   send_timeout_ = terms.session.limits.command_timeout;
   session_end_ = started_ + terms.session.limits.session_timeout;
   if (!contexts_) terms.session.tls_available = false;

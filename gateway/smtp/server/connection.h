@@ -98,7 +98,7 @@ class Connection final : private ReplyObserver {
   std::chrono::seconds send_timeout_{0};
   filters::Ip admitted_as_;  ///< XCLIENT does not move a connection from one network's count to another's
   bool admitted_ = false, behind_proxy_ = false, silent_peer_ = false;
-  bool early_talker_ = false, early_talker_refused_ = false;
+  bool early_talker_ = false, early_talker_refused_ = false, log_addresses_ = true;
   bool transaction_open_ = false;
   bool may_interrupt_ = false;  ///< a receive waits that a drain may end
   bool abortive_ = false;

@@ -55,6 +55,7 @@ struct Terms {
   AdmissionLimits admission;
   std::chrono::milliseconds greeting_delay{0};  ///< who speaks before it is over is an early talker
   bool early_talker_refused = false;            ///< 554 5.5.0 at connect; else only noted
+  bool log_addresses = true;  ///< false: the session's log line quotes no command with its arguments
 };
 
 /// One client as it arrives, after the PROXY header.

@@ -1,11 +1,35 @@
 // The log line of a visit: one for each connection, also for those that were turned away.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "gateway/smtp/server/connection.h"
 
 namespace postern::smtp {
+namespace {
+
+/// "RCPT TO:<a@x.example> -> 550 5.1.1 No such address a@x.example" becomes "RCPT -> 550 5.1.1".
+std::string without_arguments(std::string_view refusal) {
+  constexpr std::string_view kArrow = " -> ";
+  constexpr std::size_t kCodeWords = 2;
+  const std::size_t arrow = refusal.rfind(kArrow);
+  const bool has_command = arrow != std::string_view::npos;
+  std::string result;
+  if (has_command) {
+    result = refusal.substr(0, std::min(arrow, refusal.find(' ')));
+    result += kArrow;
+    refusal.remove_prefix(arrow + kArrow.size());
+  }
+  std::size_t end = 0;
+  for (std::size_t word = 0; word < kCodeWords && end != std::string_view::npos; ++word)
+    end = refusal.find(' ', word == 0 ? 0 : end + 1);
+  return result += refusal.substr(0, end);
+}
+
+}  // namespace
 
 /// Monitoring and load balancers connect every few seconds, say nothing or QUIT, and are no news.
 bool Connection::is_health_check() const {
@@ -50,7 +74,8 @@ void Connection::write_line() {
     if (early_talker_) std::move(line).field("early_talker", true);
     if (session_->pipelined_early()) std::move(line).field("pipelined_early", true);
     if (session_->xclient_used()) std::move(line).field("xclient", true);
-    if (!session_->last_refusal().empty()) std::move(line).field("last_refusal", session_->last_refusal());
+    if (const std::string& refusal = session_->last_refusal(); !refusal.empty())
+      std::move(line).field("last_refusal", log_addresses_ ? refusal : without_arguments(refusal));
   }
   std::move(line).field("cause", cause_);
   if (!error_.empty()) std::move(line).field("error", error_);

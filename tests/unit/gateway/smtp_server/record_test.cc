@@ -68,6 +68,18 @@ TEST_F(Record, HasOneLineForASession) {
   EXPECT_FALSE(line.contains("early_talker"));
 }
 
+TEST_F(Record, QuotesNoAddressesWhereTheLogMayNotShowThem) {
+  house.terms_of_all.log_addresses = false;
+  start();
+  Client client = greeted();
+  client.send("EHLO client.example\r\nMAIL FROM:<someone@secret.example> NONSENSE\r\nQUIT\r\n");
+  (void)client.rest();
+  const auto all = sessions();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0]["last_refusal"], "MAIL -> 555 5.5.4");
+  EXPECT_EQ(log_text().find("secret.example"), std::string::npos);
+}
+
 struct LevelCase {
   std::string_view name, talk, level;
 };
