@@ -24,10 +24,12 @@ using smtp::client::RecipientResult;
 
 /// How a route wants its transport protected.
 enum class TlsPolicy : std::uint8_t {
-  none,     ///< plaintext even where STARTTLS is offered
-  may,      ///< STARTTLS where offered, any certificate; when the handshake fails, a new connection without (RFC 7435)
+  none,  ///< plaintext even where STARTTLS is offered
+  /// STARTTLS where offered, any certificate; when the handshake fails, a new connection without (RFC 7435).
+  may,
   encrypt,  ///< no mail without TLS; any certificate
-  verify,   ///< no mail without TLS and a certificate that leads to a known authority and holds one of the names
+  /// No mail without TLS and a certificate that leads to a known authority and holds one of the names.
+  verify,
 };
 
 struct Credentials {
@@ -36,33 +38,36 @@ struct Credentials {
 
 /// One place to deliver to: an address of one host.
 struct NextHop {
-  std::string host_name;  ///< for SNI, for the certificate's name, for logs; an address in text form when there is no name
+  /// For SNI, for the certificate's name, for logs; an address in text form when there is no name.
+  std::string host_name;
   reactor::Address address;
   bool lmtp = false;
-  bool implicit_tls = false;           ///< TLS from the first octet (port 465)
+  bool implicit_tls = false;  ///< TLS from the first octet (port 465)
   TlsPolicy tls = TlsPolicy::may;
-  std::vector<std::string> tls_names;  ///< for verify: one of these must be in the certificate; empty: host_name
-  std::optional<reactor::Address> source;
-  std::optional<Credentials> credentials;  ///< given under TLS only; a next hop that takes none of our mechanisms fails the attempt
+  /// For verify: one of these must be in the certificate; empty: host_name.
+  std::vector<std::string> tls_names;
+  std::optional<reactor::Address> source;  ///< ignored for an address of the other family
+  /// Given under TLS only. A next hop that takes none of our mechanisms fails the attempt.
+  std::optional<Credentials> credentials;
 };
 
 /// RFC 5321 §4.5.3.2 as minimums for a client; what is longer there only costs patience.
 struct AttemptTimeouts {
   std::chrono::seconds connect{30};
-  std::chrono::seconds greeting{300};   ///< §4.5.3.2.1
-  std::chrono::seconds hello{300};      ///< as for MAIL
+  std::chrono::seconds greeting{300};  ///< §4.5.3.2.1
+  std::chrono::seconds hello{300};     ///< as for MAIL
   std::chrono::seconds tls{60};
-  std::chrono::seconds mail{300};       ///< §4.5.3.2.2
-  std::chrono::seconds rcpt{300};       ///< §4.5.3.2.3
-  std::chrono::seconds data_start{120}; ///< §4.5.3.2.4
-  std::chrono::seconds data_block{180}; ///< §4.5.3.2.5
-  std::chrono::seconds data_end{600};   ///< §4.5.3.2.6
-  std::chrono::seconds quit{5};         ///< the reply to QUIT is a courtesy
+  std::chrono::seconds mail{300};        ///< §4.5.3.2.2
+  std::chrono::seconds rcpt{300};        ///< §4.5.3.2.3
+  std::chrono::seconds data_start{120};  ///< §4.5.3.2.4
+  std::chrono::seconds data_block{180};  ///< §4.5.3.2.5
+  std::chrono::seconds data_end{600};    ///< §4.5.3.2.6
+  std::chrono::seconds quit{5};          ///< the reply to QUIT is a courtesy
 };
 
 /// What all attempts of one configuration share.
 struct AttemptOptions {
-  std::string hello_name;  ///< our name
+  std::string hello_name;                         ///< our name
   std::shared_ptr<const tls::ClientContext> tls;  ///< null: no TLS can be spoken
   AttemptTimeouts timeouts;
 };

@@ -23,7 +23,7 @@ struct OutboundMessage {
   std::string mail_from;  ///< normal form; empty: the null path
   std::vector<OutboundRecipient> recipients;
   DsnReturn ret = DsnReturn::unspecified;
-  std::string envid;  ///< decoded
+  std::string envid;                    ///< decoded
   BodyType body = BodyType::seven_bit;  ///< as MAIL said; what the octets really hold is looked at too
   bool smtputf8 = false;
   /// The message is these pieces in this order (added fields, then the message as received), with CRLF line ends unless
