@@ -85,6 +85,22 @@ Task<std::expected<tls::Established, Error>> Stream::start_tls(std::shared_ptr<c
   engine_ = std::make_unique<tls::Engine>(std::move(contexts));
   engine_->feed(already_received);
   std::string().swap(already_received);
+  auto established = co_await finish_handshake(deadline);
+  co_return established;
+}
+
+Task<std::expected<tls::Established, Error>> Stream::connect_tls(
+    std::shared_ptr<const tls::ClientContext> context, tls::ClientTerms terms, Deadline deadline) {
+  if (engine_) co_return std::unexpected(tls_error("TLS is on already"));
+  release_input();
+  engine_ = std::make_unique<tls::Engine>(std::move(context), terms);
+  auto begun = co_await handshake_step(deadline);
+  if (!begun) co_return std::unexpected(std::move(begun.error()));
+  auto established = co_await finish_handshake(deadline);
+  co_return established;
+}
+
+Task<std::expected<tls::Established, Error>> Stream::finish_handshake(Deadline deadline) {
   for (;;) {
     while (!engine_->input_pending()) {
       auto received = co_await socket_->receive(deadline);

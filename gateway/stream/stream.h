@@ -37,6 +37,9 @@ class Stream {
   reactor::Task<std::expected<tls::Established, reactor::Error>> start_tls(
       std::shared_ptr<const tls::Contexts> contexts, reactor::Deadline deadline,
       std::string already_received = {});
+  /// Client handshake, otherwise the same: after a failure only close() is left.
+  reactor::Task<std::expected<tls::Established, reactor::Error>> connect_tls(
+      std::shared_ptr<const tls::ClientContext> context, tls::ClientTerms terms, reactor::Deadline deadline);
   /// close_notify when TLS is on (without waiting for the peer's), or the alert that tells why TLS failed,
   /// then close. Waits for a peer that does not read at most kFarewellTimeout.
   reactor::Task<void> close(bool reset = false);
@@ -55,6 +58,8 @@ class Stream {
       reactor::Deadline deadline);
   reactor::Task<std::expected<void, reactor::Error>> send_encrypted(std::string_view octets,
                                                                     reactor::Deadline deadline);
+  /// From here the engine is fed until it is open.
+  reactor::Task<std::expected<tls::Established, reactor::Error>> finish_handshake(reactor::Deadline deadline);
   reactor::Task<std::expected<tls::Engine::State, reactor::Error>> handshake_step(reactor::Deadline deadline);
   /// Sends what the engine has to say. Only for who has the sending side.
   reactor::Task<std::expected<void, reactor::Error>> flush(reactor::Deadline deadline);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/tls/client_context_impl.h"
 #include "gateway/tls/contexts_impl.h"
 #include "gateway/tls/openssl.h"
 
@@ -44,6 +45,7 @@ Framing frame(std::string_view octets, std::size_t& size) {
 class Engine::Impl {
  public:
   explicit Impl(std::shared_ptr<const Contexts> contexts);
+  Impl(std::shared_ptr<const ClientContext> context, const ClientTerms& terms);
 
   void feed(std::string_view ciphertext);
   void feed_eof() { eof_ = true; }
@@ -65,14 +67,16 @@ class Engine::Impl {
   static void on_message(int is_output, int version, int type, const void* data, size_t octets, SSL* ssl,
                          void* self);
 
+  void attach();
   bool failed() const { return state_ == State::failed; }
   std::unexpected<Failure> fail(std::string reason);
   std::unexpected<Failure> fail_with_openssl_reason();
   void release_memory();
   void drop_input();
 
-  std::shared_ptr<const Contexts> contexts_;  // shared: a reload must not free what a session still uses
+  std::shared_ptr<const void> contexts_;  // shared: a reload must not free what a session still uses
   SslPtr ssl_;
+  const bool client_ = false;
   State state_ = State::handshaking;
   std::string failure_;
 
@@ -93,7 +97,17 @@ class Engine::Impl {
 };
 
 Engine::Impl::Impl(std::shared_ptr<const Contexts> contexts)
-    : contexts_(std::move(contexts)), ssl_(SSL_new(contexts_->impl().first())) {
+    : contexts_(contexts), ssl_(SSL_new(contexts->impl().first())) {
+  attach();
+  if (ssl_) SSL_set_accept_state(ssl_.get());
+}
+
+Engine::Impl::Impl(std::shared_ptr<const ClientContext> context, const ClientTerms& terms)
+    : contexts_(context), ssl_(context->impl().start(terms)), client_(true) {
+  attach();
+}
+
+void Engine::Impl::attach() {
   BIO* bio = ssl_ ? BIO_new(method()) : nullptr;
   if (bio == nullptr) {
     (void)fail_with_openssl_reason();  // out of memory; every call reports it
@@ -102,7 +116,6 @@ Engine::Impl::Impl(std::shared_ptr<const Contexts> contexts)
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);  // takes the one reference for both directions
-  SSL_set_accept_state(ssl_.get());
   SSL_set_msg_callback(ssl_.get(), on_message);
   SSL_set_msg_callback_arg(ssl_.get(), this);
 }
@@ -171,7 +184,13 @@ std::unexpected<Failure> Engine::Impl::fail_with_openssl_reason() {
     ERR_clear_error();
     return fail("the peer provokes more output than it takes");
   }
-  return fail(take_error_reason());
+  std::string reason = take_error_reason();
+  // What is wrong with the server's certificate, where that is what failed.
+  if (client_ && ssl_ && SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE) {
+    const long verdict = SSL_get_verify_result(ssl_.get());
+    if (verdict != X509_V_OK) reason.append(": ").append(X509_verify_cert_error_string(verdict));
+  }
+  return fail(std::move(reason));
 }
 
 void Engine::Impl::drop_input() {
@@ -308,11 +327,15 @@ Established Engine::Impl::established() const {
   const char* asked = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   if (asked != nullptr) facts.server_name = normal_host_name(asked);
   facts.resumed = SSL_session_reused(ssl_.get()) == 1;
+  facts.verified = client_ && SSL_get0_peer_certificate(ssl_.get()) != nullptr &&
+                   SSL_get_verify_result(ssl_.get()) == X509_V_OK;
   return facts;
 }
 
 Engine::Engine(std::shared_ptr<const Contexts> contexts)
     : impl_(std::make_unique<Impl>(std::move(contexts))) {}
+Engine::Engine(std::shared_ptr<const ClientContext> context, const ClientTerms& terms)
+    : impl_(std::make_unique<Impl>(std::move(context), terms)) {}
 Engine::~Engine() = default;
 void Engine::feed(std::string_view ciphertext) {
   impl_->feed(ciphertext);

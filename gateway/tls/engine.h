@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/tls/client_context.h"
 #include "gateway/tls/contexts.h"
 
 namespace postern::tls {
@@ -15,6 +16,9 @@ struct Established {
   std::string cipher;       ///< "TLS_AES_256_GCM_SHA384"
   std::string server_name;  ///< SNI, empty when none
   bool resumed = false;
+  /// Of a client: the server's certificate leads to a known authority and holds one of the names, whether that was demanded
+  /// or not.
+  bool verified = false;
 };
 
 /// Why TLS failed; `reason` is OpenSSL's text, e.g. "wrong version number".
@@ -31,6 +35,8 @@ class Engine {
 
   /// Server side; the contexts are kept alive by the engine. Choice by SNI happens inside.
   explicit Engine(std::shared_ptr<const Contexts> contexts);
+  /// Client side: the first handshake() needs no input.
+  Engine(std::shared_ptr<const ClientContext> context, const ClientTerms& terms);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
