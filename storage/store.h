@@ -61,7 +61,8 @@ struct QueueUpdate {
   /// Every recipient that still waits and that `outcomes` does not name ends so.
   std::optional<RecipientState> close_rest;
   std::string close_reply;              ///< the evidence for close_rest
-  std::unique_ptr<Transaction> report;  ///< null: none
+  /// Null: none. Shared, because an update that failed for a time is handed in again.
+  std::shared_ptr<const Transaction> report;
   /// Of an entry that cannot be decoded: its key in the index of due times is taken out, so that the runner
   /// does not meet it again. Nothing else of this struct counts.
   std::string set_aside;
