@@ -44,7 +44,7 @@ Batch::Batch(const Database& database, Directory& directory, MessageId newest)
     : database_(database), directory_(directory), newest_at_open_(newest) {}
 
 std::expected<void, Error> Batch::check(const Transaction& transaction) const {
-  if (transaction.deliveries.empty())
+  if (transaction.deliveries.empty() && transaction.relays.empty())
     return std::unexpected(
         invalid(fmt::format("message {}: a transaction without deliveries", transaction.id.text())));
   if (transaction.header.size() > kMessageOctetsMax ||
@@ -57,6 +57,8 @@ std::expected<void, Error> Batch::check(const Transaction& transaction) const {
     auto checked = check_names(delivery.mailbox, delivery.folder);
     if (!checked) return std::unexpected(std::move(checked.error()));
   }
+  auto relays = check_relays(transaction.relays);
+  if (!relays) return relays;
   const auto known = is_known(transaction.id);
   if (!known) return std::unexpected(known.error());
   if (*known)
@@ -124,6 +126,7 @@ std::expected<void, Error> Batch::add(const Transaction& transaction) {
     directory_.touch(*target.mailbox, *target.folder);
   }
   put_content(transaction);
+  put_relays(transaction);
   Ledger& ledger = directory_.working_ledger();
   ledger.opened += transaction.deliveries.size();
   ledger.delivered += transaction.deliveries.size();
@@ -134,7 +137,7 @@ std::expected<void, Error> Batch::add(const Transaction& transaction) {
 }
 
 void Batch::put_content(const Transaction& transaction) {
-  const MessageRecord message{.references = transaction.deliveries.size(),
+  const MessageRecord message{.references = transaction.deliveries.size() + transaction.relays.size(),
                               .octets = transaction.header.size() + transaction.body.size(),
                               .header_octets = transaction.header.size(),
                               .received_ms = to_ms(transaction.received_at),
@@ -261,9 +264,13 @@ rocksdb::WriteBatch& Batch::sealed() {
     encode(mailbox->working, value_);
     put(Table::mailboxes, mailbox->address, value_);
   }
-  if (!ids_.empty()) {
+  if (!ids_.empty() || queue_changed_) {
     encode(directory_.working_ledger(), value_);
     put(Table::meta, kLedgerKey, value_);
+  }
+  if (queue_changed_) {
+    encode(directory_.working_queue(), value_);
+    put(Table::meta, kQueueTotalsKey, value_);
   }
   return writes_;
 }
@@ -294,6 +301,9 @@ void Batch::remove(Table table, std::string_view key) {
 
 void Batch::clear() {
   ids_.clear();
+  queue_changed_ = false;
+  entries_here_.clear();
+  messages_here_.clear();
   if (writes_.GetDataSize() > kBatchOctetsKept) {
     writes_ = rocksdb::WriteBatch();
   } else {

@@ -14,6 +14,7 @@
 #include "storage/codec.h"
 #include "storage/database.h"
 #include "storage/directory.h"
+#include "storage/queue/record.h"
 
 namespace postern::storage {
 
@@ -28,11 +29,16 @@ class Batch {
   /// An error concerns this transaction only and leaves the batch as it was.
   std::expected<void, Error> add(const Transaction& transaction);
 
+  /// Likewise. Reads the entry, from this batch where it stands in it already.
+  std::expected<void, Error> update(const QueueUpdate& update);
+
   /// Commands read what earlier batches wrote, so each is a batch of its own. The count of entries changed.
   std::expected<std::uint64_t, Error> set_flags(std::string_view mailbox, std::string_view folder,
                                                 std::uint32_t uid, std::uint32_t set, std::uint32_t clear);
   std::expected<std::uint64_t, Error> expunge(std::string_view mailbox, std::string_view folder,
                                               const std::vector<std::uint32_t>& uids);
+  /// Outcomes of messages accepted before then, at most `count`.
+  std::expected<std::uint64_t, Error> prune(std::uint64_t before_ms, std::size_t count);
 
   bool empty() const { return writes_.Count() == 0; }
   rocksdb::WriteBatch& sealed();
@@ -52,6 +58,11 @@ class Batch {
   std::expected<bool, Error> is_known(const MessageId& id) const;
   std::expected<void, Error> find_targets(const Transaction& transaction);
   void put_content(const Transaction& transaction);
+  void put_relays(const Transaction& transaction);
+  std::expected<QueueEntry, Error> queued(const QueueKey& key) const;
+  std::expected<std::optional<MessageRecord>, Error> shared(const MessageId& id) const;
+  void close_entry(const QueueKey& key, const QueueEntry& entry, std::optional<MessageRecord> message);
+  void count_end(RecipientState state);
   std::expected<Target, Error> existing(std::string_view mailbox, std::string_view folder);
   std::expected<void, Error> drop_reference(const MessageId& id,
                                             std::unordered_map<std::string, MessageRecord>& messages);
@@ -63,6 +74,10 @@ class Batch {
   Directory& directory_;
   rocksdb::WriteBatch writes_;
   std::vector<MessageId> ids_;  ///< added to this batch
+  bool queue_changed_ = false;
+  /// What updates of this batch have made of entries and messages, by key; none: removed.
+  std::unordered_map<std::string, std::optional<QueueEntry>> entries_here_;
+  std::unordered_map<std::string, std::optional<MessageRecord>> messages_here_;
   MessageId newest_at_open_;
   std::array<MessageId, 256> newest_of_core_{};
   std::vector<Target> targets_;
@@ -71,5 +86,7 @@ class Batch {
 
 /// The parts of a name that can be checked without the store: a caller's mistake is Code::invalid.
 std::expected<void, Error> check_names(std::string_view mailbox, std::string_view folder);
+/// Likewise of queue entries that are to be made.
+std::expected<void, Error> check_relays(const std::vector<QueueEntry>& relays);
 
 }  // namespace postern::storage

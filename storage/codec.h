@@ -58,7 +58,7 @@ struct EntryRecord {
   friend bool operator==(const EntryRecord&, const EntryRecord&) = default;
 };
 struct MessageRecord {
-  std::uint64_t references = 0;  ///< entries that name it; never 0 on disk
+  std::uint64_t references = 0;  ///< mailbox and queue entries that name it; never 0 on disk
   std::uint64_t octets = 0;      ///< header and body
   std::uint64_t header_octets = 0;
   std::uint64_t received_ms = 0;

@@ -37,7 +37,19 @@ std::size_t CommitThread::octets_of(const Transaction& transaction) {
                        transaction.body.size() + transaction.envelope.size() + transaction.record.size();
   for (const Delivery& delivery : transaction.deliveries)
     octets += sizeof(Delivery) + delivery.mailbox.size() + delivery.folder.size();
+  for (const QueueEntry& entry : transaction.relays) {
+    octets += sizeof(QueueEntry) + entry.destination.size() + entry.sender.size();
+    for (const QueueRecipient& recipient : entry.recipients)
+      octets += sizeof(QueueRecipient) + recipient.address.size() + recipient.orcpt.size();
+  }
   return octets;
+}
+
+std::size_t CommitThread::octets_of(const QueueUpdate& update) {
+  std::size_t octets = kTransactionOverhead;
+  for (const QueueOutcome& outcome : update.outcomes)
+    octets += sizeof(QueueOutcome) + outcome.host.size() + outcome.reply.size();
+  return update.report ? octets + octets_of(*update.report) : octets;
 }
 
 bool CommitThread::full(std::size_t octets) const {
@@ -63,6 +75,24 @@ bool CommitThread::submit(Transaction&& transaction, Completion& completion) {
   queued_octets_.fetch_add(octets, std::memory_order_relaxed);
   enqueue(Item{.transaction = std::move(transaction), .completion = &completion, .octets = octets}, lock);
   return true;
+}
+
+bool CommitThread::update(QueueUpdate&& update, Completion& completion) {
+  const std::size_t octets = octets_of(update);
+  std::unique_lock lock(mutex_);
+  if (stopping_) return false;
+  queued_transactions_.fetch_add(1, std::memory_order_relaxed);
+  queued_octets_.fetch_add(octets, std::memory_order_relaxed);
+  enqueue(Item{.completion = &completion,
+               .update = std::make_unique<QueueUpdate>(std::move(update)),
+               .octets = octets},
+          lock);
+  return true;
+}
+
+std::expected<void, Error> CommitThread::add(const Item& item) {
+  if (log_suspect_) return not_tried();
+  return item.update ? batch_.update(*item.update) : batch_.add(item.transaction);
 }
 
 std::expected<std::uint64_t, Error> CommitThread::run(Command& command) {
@@ -150,7 +180,7 @@ std::size_t CommitThread::commit_from(std::size_t first) {
     if (item.command != nullptr) break;
     if (end > first && octets + item.octets > options_.batch_octets_max) break;
     octets += item.octets;
-    const std::expected<void, Error> fits = log_suspect_ ? not_tried() : batch_.add(item.transaction);
+    const std::expected<void, Error> fits = add(item);
     if (fits) {
       ++added;
     } else {
@@ -184,6 +214,8 @@ void CommitThread::execute(Command& command) {
   auto changed = command.kind == Command::Kind::set_flags
                      ? batch_.set_flags(command.mailbox, command.folder, command.uids.front(), command.set,
                                         command.clear)
+                 : command.kind == Command::Kind::prune
+                     ? batch_.prune(command.before_ms, command.count)
                      : batch_.expunge(command.mailbox, command.folder, command.uids);
   if (changed) {
     auto written = write();

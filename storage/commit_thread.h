@@ -25,11 +25,12 @@ namespace postern::storage {
 
 /// Changes that a caller waits for. Lives on the caller's stack until `result` is set.
 struct Command {
-  enum class Kind : std::uint8_t { set_flags, expunge };
+  enum class Kind : std::uint8_t { set_flags, expunge, prune };
   Kind kind;
   std::string_view mailbox, folder;
   const std::vector<std::uint32_t>& uids;  ///< one, for set_flags
   std::uint32_t set = 0, clear = 0;
+  std::uint64_t before_ms = 0, count = 0;                      ///< of prune
   std::promise<std::expected<std::uint64_t, Error>> result{};  ///< entries changed
 };
 
@@ -62,6 +63,7 @@ class CommitThread {
 
   bool submit(Transaction&& transaction, Completion& completion);
   bool would_refuse() const;
+  bool update(QueueUpdate&& update, Completion& completion);
   /// Waits for the outcome; not from the commit thread itself.
   std::expected<std::uint64_t, Error> run(Command& command);
   /// Fills in what this thread knows.
@@ -75,6 +77,7 @@ class CommitThread {
     Transaction transaction;
     Completion* completion = nullptr;
     Command* command = nullptr;
+    std::unique_ptr<QueueUpdate> update{};
     std::size_t octets = 0;
   };
   struct Counters {
@@ -84,6 +87,8 @@ class CommitThread {
   };
 
   static std::size_t octets_of(const Transaction& transaction);
+  static std::size_t octets_of(const QueueUpdate& update);
+  std::expected<void, Error> add(const Item& item);
   bool full(std::size_t octets) const;
   void enqueue(Item&& item, std::unique_lock<std::mutex>& lock);
 

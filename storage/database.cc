@@ -8,6 +8,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@ constexpr std::size_t kMessageCoreOctet = 6;   // where a message id names its c
 constexpr double kBlobAgeCutoff = 0.25;
 constexpr int kOpenFilesMax = 1024;
 constexpr int kBloomBitsPerKey = 10;
+constexpr std::size_t kDeletionWindow = 1024, kDeletionsMax = 256;
 
 /// RocksDB's own threads tell us here before a write of ours runs into it.
 class Listener final : public rocksdb::EventListener {
@@ -76,7 +78,7 @@ bool direct_writing_works(const std::filesystem::path& directory) {
 rocksdb::DBOptions database_options(const Options& options, std::shared_ptr<Health> health) {
   rocksdb::DBOptions result;
   result.create_if_missing = options.create_if_missing && !options.read_only;
-  result.create_missing_column_families = result.create_if_missing;
+  result.create_missing_column_families = !options.read_only;  // a store of an older program lacks some
   result.max_background_jobs = 2;
   result.max_total_wal_size = options.wal_octets_max;
   result.max_open_files = kOpenFilesMax;
@@ -118,13 +120,16 @@ std::shared_ptr<const rocksdb::SliceTransform> insert_hint(Table table) {
     case Table::messages:
     case Table::bodies:
     case Table::decisions:
+    case Table::queue:
+    case Table::outcomes:
       return std::make_shared<CoreOfMessage>();
     case Table::folders:
     case Table::meta:
       return std::shared_ptr<const rocksdb::SliceTransform>(
           rocksdb::NewCappedPrefixTransform(sizeof(std::uint32_t) + Store::kFolderOctetsMax));
-    case Table::mailboxes:
-      return nullptr;  // written once each
+    case Table::mailboxes:  // written once each
+    case Table::due:        // all over the destinations
+      return nullptr;
   }
   return nullptr;
 }
@@ -143,6 +148,11 @@ rocksdb::ColumnFamilyOptions table_options(Table table, const Options& options,
   result.compression = rocksdb::kNoCompression;
   result.max_write_buffer_number = 4;  // a flush may lag behind by three before writing stops
   if (auto hint = insert_hint(table)) result.memtable_insert_with_hint_prefix_extractor = std::move(hint);
+  if (table == Table::queue || table == Table::due) {
+    // What is done is deleted at the front, where the runner looks next: tables full of deletions go soon.
+    result.table_properties_collector_factories.push_back(
+        rocksdb::NewCompactOnDeletionCollectorFactory(kDeletionWindow, kDeletionsMax));
+  }
   if (table == Table::bodies || table == Table::decisions) {
     result.write_buffer_size = options.memtable_octets;
     result.enable_blob_files = true;
@@ -229,9 +239,15 @@ std::expected<void, Error> Database::connect(const Options& options) {
 
   const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_octets);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (std::size_t i = 0; i < kTableNames.size(); ++i)
+  std::vector<std::string> there;
+  if (options.read_only) (void)rocksdb::DB::ListColumnFamilies(db_options, path, &there);
+  std::vector<std::size_t> opens;
+  for (std::size_t i = 0; i < kTableNames.size(); ++i) {
+    if (options.read_only && std::ranges::find(there, kTableNames[i]) == there.end()) continue;
+    opens.push_back(i);
     descriptors.emplace_back(std::string(kTableNames[i]),
                              table_options(static_cast<Table>(i), options, cache));
+  }
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   const rocksdb::Status opened =
@@ -244,14 +260,15 @@ std::expected<void, Error> Database::connect(const Options& options) {
     return std::unexpected(std::move(error));
   }
   db_.reset(db);
-  handles_ = std::move(handles);
+  handles_.assign(kTableNames.size(), nullptr);
+  for (std::size_t i = 0; i < opens.size(); ++i) handles_[opens[i]] = handles[i];
   return {};
 }
 
 void Database::disconnect() {
   if (!db_) return;
   for (rocksdb::ColumnFamilyHandle* handle : std::exchange(handles_, {}))
-    (void)db_->DestroyColumnFamilyHandle(handle);
+    if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
   (void)db_->Close();  // everything acknowledged is in the synced log: a failure here loses nothing
   db_.reset();
 }
@@ -259,12 +276,14 @@ void Database::disconnect() {
 std::expected<std::string, Error> Database::get(Table where, std::string_view key,
                                                 std::string_view doing) const {
   std::string value;
+  if (table(where) == nullptr) return std::unexpected(error_of(rocksdb::Status::NotFound(), doing));
   const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), table(where), slice(key), &value);
   if (!status.ok()) return std::unexpected(error_of(status, doing));
   return value;
 }
 
 std::unique_ptr<rocksdb::Iterator> Database::iterate(Table where, const rocksdb::ReadOptions& options) const {
+  if (table(where) == nullptr) return std::unique_ptr<rocksdb::Iterator>(rocksdb::NewEmptyIterator());
   return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, table(where)));
 }
 

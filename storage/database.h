@@ -16,9 +16,21 @@
 namespace postern::storage {
 
 /// The column families; storage/README.md says what each holds.
-enum class Table : std::size_t { meta, mailboxes, folders, entries, messages, bodies, decisions };
-inline constexpr std::array<std::string_view, 7> kTableNames = {
-    "default", "mailboxes", "folders", "entries", "messages", "bodies", "decisions"};
+enum class Table : std::size_t {
+  meta,
+  mailboxes,
+  folders,
+  entries,
+  messages,
+  bodies,
+  decisions,
+  queue,
+  due,
+  outcomes
+};
+inline constexpr std::array<std::string_view, 10> kTableNames = {
+    "default", "mailboxes", "folders", "entries", "messages",
+    "bodies",  "decisions", "queue",   "due",     "outcomes"};
 
 /// `doing` is the sentence part in front: "message 0A…: read".
 Error error_of(const rocksdb::Status& status, std::string_view doing);
@@ -50,6 +62,7 @@ class Database {
   bool is_open() const { return db_ != nullptr; }
 
   rocksdb::DB& db() const { return *db_; }
+  /// Null for a family that an older program did not have, in a store that is only read.
   rocksdb::ColumnFamilyHandle* table(Table table) const { return handles_[static_cast<std::size_t>(table)]; }
   const std::vector<rocksdb::ColumnFamilyHandle*>& tables() const { return handles_; }
 

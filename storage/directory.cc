@@ -6,6 +6,8 @@
 #include <limits>
 #include <mutex>
 
+#include "storage/queue/record.h"
+
 namespace postern::storage {
 namespace {
 
@@ -30,6 +32,16 @@ std::expected<Ledger, Error> load_ledger(const Database& database) {
   return *ledger;
 }
 
+/// A store of a program that had no queue has no such record, and nothing in the queue.
+std::expected<QueueTotals, Error> load_queue(const Database& database) {
+  const auto value = database.get(Table::meta, kQueueTotalsKey, "queue totals");
+  if (!value && value.error().code == Code::not_found) return QueueTotals{};
+  if (!value) return std::unexpected(value.error());
+  const auto totals = decode_queue_totals(*value);
+  if (!totals) return std::unexpected(corrupt("queue totals", totals.error()));
+  return *totals;
+}
+
 }  // namespace
 
 std::string_view folder_name(std::string_view name) {
@@ -46,10 +58,13 @@ std::expected<void, Error> Directory::load(const Database& database, bool lenien
   if (!totals) return totals;
   const auto ledger = load_ledger(database);
   if (!ledger && !lenient) return std::unexpected(ledger.error());
+  const auto queue = load_queue(database);
+  if (!queue && !lenient) return std::unexpected(queue.error());
 
   const std::unique_lock lock(mutex_);
   mailboxes_ = std::move(*mailboxes);
   working_ledger_ = committed_ledger_ = ledger.value_or(Ledger{});
+  working_queue_ = committed_queue_ = queue.value_or(QueueTotals{});
   // A number is used once. The largest in use is enough to know: mailboxes are never removed.
   next_mailbox_ = 1;
   for (const auto& [address, mailbox] : mailboxes_)
@@ -174,6 +189,7 @@ void Directory::touch(Mailbox& mailbox, Folder& folder) {
 void Directory::publish() {
   const std::unique_lock lock(mutex_);
   committed_ledger_ = working_ledger_;
+  committed_queue_ = working_queue_;
   for (const auto& [mailbox, folder] : touched_folders_) {
     folder->touched = false;
     if (folder->unused()) {
@@ -195,6 +211,7 @@ void Directory::publish() {
 void Directory::roll_back() {
   const std::unique_lock lock(mutex_);
   working_ledger_ = committed_ledger_;
+  working_queue_ = committed_queue_;
   for (const auto& [mailbox, folder] : touched_folders_) {
     folder->touched = false;
     folder->working = folder->committed;
@@ -244,6 +261,11 @@ std::uint32_t Directory::mailbox_id(std::string_view address) const {
 Ledger Directory::ledger() const {
   const std::shared_lock lock(mutex_);
   return committed_ledger_;
+}
+
+QueueTotals Directory::queue() const {
+  const std::shared_lock lock(mutex_);
+  return committed_queue_;
 }
 
 }  // namespace postern::storage

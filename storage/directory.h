@@ -65,6 +65,7 @@ class Directory {
                                        std::uint64_t now_ms, bool create);
   void touch(Mailbox& mailbox, Folder& folder);
   Ledger& working_ledger() { return working_ledger_; }
+  QueueTotals& working_queue() { return working_queue_; }
   const std::vector<Mailbox*>& touched_mailboxes() const { return touched_mailboxes_; }
   const std::vector<std::pair<Mailbox*, Folder*>>& touched_folders() const { return touched_folders_; }
   void publish();
@@ -75,6 +76,7 @@ class Directory {
   /// 0: there is no such mailbox.
   std::uint32_t mailbox_id(std::string_view address) const;
   Ledger ledger() const;
+  QueueTotals queue() const;
 
  private:
   struct Hash {
@@ -93,6 +95,7 @@ class Directory {
       mutex_;  ///< the commit thread takes it to change what others see; reads its own without
   Mailboxes mailboxes_;
   Ledger working_ledger_, committed_ledger_;
+  QueueTotals working_queue_, committed_queue_;
   std::uint64_t next_mailbox_ = 1;  ///< wider than a number is: past the last one nothing is given out
   std::size_t folders_cached_ = 0;
   std::vector<Mailbox*> touched_mailboxes_, made_;

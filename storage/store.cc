@@ -19,6 +19,7 @@
 #include "storage/directory.h"
 #include "storage/health.h"
 #include "storage/lock_file.h"
+#include "storage/store_impl.h"
 #include "storage/verify.h"
 
 namespace postern::storage {
@@ -29,10 +30,6 @@ constexpr std::size_t kExpungeUidsMax = 1000;
 
 Error corrupt(std::string_view where, const DecodeError& error) {
   return Error{.code = Code::corrupt, .context = fmt::format("{}: {}", where, error.text())};
-}
-
-Error closed() {
-  return Error{.code = Code::stopping, .context = "the store is closed"};
 }
 
 std::expected<void, Error> prepare_directory(const Options& options) {
@@ -120,6 +117,8 @@ std::expected<void, Error> check_format(const Database& database, const Options&
   return {};
 }
 
+}  // namespace
+
 /// A key that is no message id cannot be one that comes again: it is passed over here and named by verify().
 std::expected<MessageId, Error> newest_message(const Database& database) {
   const auto rows = database.iterate(Table::messages, rocksdb::ReadOptions());
@@ -128,45 +127,6 @@ std::expected<MessageId, Error> newest_message(const Database& database) {
   if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "newest message"));
   return MessageId{};
 }
-
-}  // namespace
-
-/// Readers hold `open` shared, close() and reopen() hold it alone: RocksDB is never taken from under a
-/// reader.
-class Store::Impl {
- public:
-  std::shared_ptr<Health> health = std::make_shared<Health>();
-  LockFile lock;
-  std::unique_ptr<Database> database;  // null once closed
-  Directory directory;
-  std::unique_ptr<CommitThread> commit;  // null when read-only; lives on after close() for its counters
-  mutable std::shared_mutex open;
-
-  template <class Read>
-  auto reading(Read read) const -> decltype(read(*database)) {
-    const std::shared_lock guard(open);
-    if (!database) return std::unexpected(closed());
-    if (!database->is_open())
-      return std::unexpected(Error{.code = Code::io, .context = "the store is not open: " + health->text()});
-    return read(*database);
-  }
-
-  /// On the commit thread.
-  std::expected<MessageId, Error> reopen() {
-    const std::unique_lock alone(open);
-    auto opened = database->reopen();
-    if (!opened) return std::unexpected(std::move(opened.error()));
-    auto loaded = directory.load(*database, /*lenient=*/false);
-    if (!loaded) return std::unexpected(std::move(loaded.error()));
-    return newest_message(*database);
-  }
-
-  std::expected<std::uint64_t, Error> run(Command& command) {
-    if (!commit)
-      return std::unexpected(Error{.code = Code::io, .context = "the store is open for reading only"});
-    return commit->run(command);
-  }
-};
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
@@ -205,6 +165,10 @@ std::expected<std::unique_ptr<Store>, Error> Store::open(const Options& options)
 
 bool Store::submit(Transaction&& transaction, Completion& completion) {
   return impl_->commit && impl_->commit->submit(std::move(transaction), completion);
+}
+
+bool Store::update(QueueUpdate&& update, Completion& completion) {
+  return impl_->commit && impl_->commit->update(std::move(update), completion);
 }
 
 bool Store::would_refuse() const {

@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "storage/error.h"
 #include "storage/message_id.h"
+#include "storage/queue/entry.h"
 
 namespace postern::storage {
 
@@ -38,7 +40,32 @@ struct Transaction {
   std::string_view body;  ///< as received
   std::string envelope;   ///< JSON: the envelope with its ESMTP parameters, kept for explain and relay
   std::string record;     ///< JSON: the decision record
-  std::vector<Delivery> deliveries;  ///< at least one
+  std::vector<Delivery> deliveries;
+  /// Entries of the outbound queue, which are parts 0, 1 … of the message; the store fills in octets and
+  /// received_ms. A transaction has at least one delivery or entry.
+  std::vector<QueueEntry> relays;
+};
+
+/// A change to one queue entry. Recipients that have come to their end already are left as they are; when none
+/// waits any more the entry is closed: it leaves the queue, and what became of its recipients stays readable
+/// by queue_outcomes() until prune_outcomes(). In the same commit `report` is stored.
+struct QueueUpdate {
+  QueueKey key;
+  std::uint64_t now_ms = 0;
+  bool attempted = false;               ///< counts as an attempt
+  std::optional<QueueState> state;      ///< none: as it is
+  std::optional<std::uint64_t> due_ms;  ///< none: as it is
+  std::uint32_t set_flags = 0;          ///< QueueFlag
+  std::optional<std::string> reason;    ///< of the entry; none: as it is
+  std::vector<QueueOutcome> outcomes;
+  /// Every recipient that still waits and that `outcomes` does not name ends so.
+  std::optional<RecipientState> close_rest;
+  std::string close_reply;              ///< the evidence for close_rest
+  /// Null: none. Shared, because an update that failed for a time is handed in again.
+  std::shared_ptr<const Transaction> report;
+  /// Of an entry that cannot be decoded: its key in the index of due times is taken out, so that the runner
+  /// does not meet it again. Nothing else of this struct counts.
+  std::string set_aside;
 };
 
 /// Told on the commit thread, exactly once per accepted submit(). Must be quick and must not call into the
@@ -103,7 +130,7 @@ struct Ledger {
 
 /// What verify() found. Problems are sentences that name mailbox, folder, uid or message id.
 struct VerifyReport {
-  std::uint64_t mailboxes = 0, folders = 0, entries = 0, messages = 0, octets = 0;
+  std::uint64_t mailboxes = 0, folders = 0, entries = 0, messages = 0, octets = 0, queued = 0;
   std::vector<std::string> problems;  ///< at most kProblemsMax, then one line with the count of the rest
 };
 
@@ -138,6 +165,9 @@ class Store {
   [[nodiscard]] bool submit(Transaction&& transaction, Completion& completion);
   /// Whether a submit() now would be refused; asked at MAIL, so that a body is not carried in vain.
   bool would_refuse() const;
+  /// Hands a change of the queue to the commit thread, which groups it with whatever else waits. False: close()
+  /// has begun. Nothing else refuses it: an outcome makes room. Code::not_found when the entry is closed.
+  [[nodiscard]] bool update(QueueUpdate&& update, Completion& completion);
 
   /// Octets and messages of a mailbox now, committed ones only; zero when it does not exist. From memory.
   MailboxInfo usage(std::string_view mailbox) const;
@@ -159,6 +189,28 @@ class Store {
   /// Removes entries; bodies that no entry refers to any more go with them.
   std::expected<std::uint64_t, Error> expunge(std::string_view mailbox, std::string_view folder,
                                               const std::vector<std::uint32_t>& uids);
+
+  // The queue. Rows of a listing that cannot be read say so and do not end it.
+  /// What waits for whom, in the order of the names, from (`destination`, `priority`) on; at most `count`.
+  std::expected<std::vector<QueueHead>, Error> queue_heads(std::string_view destination,
+                                                           std::uint8_t priority, std::size_t count) const;
+  /// The entries of one destination in the order in which they are due, from `from_ms` to `to_ms` inclusive.
+  std::expected<std::vector<QueueDue>, Error> queue_due(std::string_view destination, std::uint8_t priority,
+                                                        std::uint64_t from_ms, std::uint64_t to_ms,
+                                                        std::size_t count) const;
+  std::expected<QueueEntry, Error> queue_entry(const QueueKey& key) const;
+  /// Open entries in the order of their keys, those after `after`.
+  std::expected<std::vector<QueueRow>, Error> queue_rows(const std::optional<QueueKey>& after,
+                                                         std::size_t count) const;
+  /// Every entry of one message, open ones and closed ones that are still kept.
+  std::expected<std::vector<QueueRow>, Error> queue_outcomes(const MessageId& id) const;
+  /// Counts the queue anew, in one snapshot. Reads every entry.
+  std::expected<QueueAudit, Error> queue_audit() const;
+  QueueTotals queue_totals() const;  ///< from memory
+  /// Forgets what became of closed entries accepted before then, and the decision records of messages of which
+  /// nothing else is left. At most `count` of them; the number forgotten.
+  std::expected<std::uint64_t, Error> prune_outcomes(std::chrono::sys_time<std::chrono::milliseconds> before,
+                                                     std::size_t count);
 
   Ledger ledger() const;
   Statistics statistics() const;

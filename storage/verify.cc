@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "storage/codec.h"
+#include "storage/queue/record.h"
+#include "storage/queue/verify.h"
 
 namespace postern::storage {
 namespace {
@@ -43,7 +45,12 @@ std::string hex(std::string_view octets) {
 
 class Verifier {
  public:
-  explicit Verifier(const Database& database) : database_(database), snapshot_(database.db().GetSnapshot()) {
+  explicit Verifier(const Database& database)
+      : database_(database),
+        snapshot_(database.db().GetSnapshot()),
+        queue_{.database = database, .read = read_, .problem = [this](std::string text) {
+                 problem(std::move(text));
+               }} {
     read_.snapshot = snapshot_;
     read_.fill_cache = false;
     read_.readahead_size = kReadaheadOctets;
@@ -59,6 +66,7 @@ class Verifier {
     check_contents(Table::bodies, "body");
     check_contents(Table::decisions, "decision");
     check_meta();
+    report_.queued = queue::verify(queue_, ledger_open_);
     if (problems_left_out_ > 0)
       report_.problems.push_back(fmt::format("and {} problems more", problems_left_out_));
     return std::move(report_);
@@ -93,6 +101,7 @@ class Verifier {
   void count_references(std::vector<CountedMessage>& messages, const MessageId& first,
                         const std::optional<MessageId>& end);
   void check_contents(Table table, std::string_view what);
+  bool has_outcome(std::string_view message) const;
   void check_content(Table table, std::string_view what, std::string_view key, std::string_view message,
                      std::string_view content);
   void check_unreadable(Table table, std::string_view what, const rocksdb::Iterator& messages,
@@ -110,6 +119,8 @@ class Verifier {
   std::map<std::uint32_t, KnownMailbox> mailboxes_;
   VerifyReport report_;
   std::uint64_t problems_left_out_ = 0;
+  std::uint64_t ledger_open_ = 0;
+  const queue::Verification queue_;
 };
 
 void Verifier::check_meta() {
@@ -133,11 +144,13 @@ void Verifier::check_meta() {
       const auto decoded = decode_ledger(value);
       if (!decoded) {
         problem("ledger: " + decoded.error().text());
-      } else if (decoded->delivered < report_.entries) {
-        problem(
-            fmt::format("ledger: {} delivered, but {} entries exist", decoded->delivered, report_.entries));
+      } else {
+        ledger_open_ = decoded->open();
+        if (decoded->delivered < report_.entries)
+          problem(
+              fmt::format("ledger: {} delivered, but {} entries exist", decoded->delivered, report_.entries));
       }
-    } else {
+    } else if (key != kQueueTotalsKey) {
       problem(fmt::format("column family default: a key that is nobody's: {}", hex(key)));
     }
   }
@@ -321,6 +334,16 @@ void Verifier::count_references(std::vector<CountedMessage>& messages, const Mes
     if (entry->received_ms != found->record->received_ms)
       problem(fmt::format("{}: received at another time than its message {}", where(), entry->id.text()));
   }
+  queue::for_each(queue_, [&](const QueueKey& key, const QueueEntry& entry) {
+    if (key.id < first || (end && key.id >= *end)) return;
+    const auto found = std::ranges::lower_bound(messages, key.id, {}, &CountedMessage::id);
+    if (found == messages.end() || found->id != key.id)
+      return problem(fmt::format("queue entry {}: its message is missing", key.text()));
+    ++found->seen;
+    if (found->record && found->record->octets != entry.octets)
+      problem(fmt::format("queue entry {}: says {} octets, its message says {}", key.text(), entry.octets,
+                          found->record->octets));
+  });
 }
 
 /// Message to body (or decision) and back, reading every octet; RocksDB checks the checksums on the way.
@@ -351,13 +374,20 @@ void Verifier::check_contents(Table table, std::string_view what) {
     } else if (order < 0) {
       const auto id = decode_message_key(view(messages->key()));
       if (id) problem(fmt::format("message {}: its {} is missing", id->text(), what));
-    } else {
+    } else if (table != Table::decisions || !has_outcome(view(contents->key()))) {
       const auto id = decode_message_key(view(contents->key()));
       problem(fmt::format("a {} without a message: {}", what, id ? id->text() : hex(view(contents->key()))));
     }
     if (order <= 0) messages->Next();
     if (order >= 0) contents->Next();
   }
+}
+
+/// The decision record of a relayed message is kept as long as what became of it.
+bool Verifier::has_outcome(std::string_view message) const {
+  const auto rows = database_.iterate(Table::outcomes, read_);
+  rows->Seek(slice(message));
+  return rows->Valid() && rows->key().starts_with(slice(message));
 }
 
 void Verifier::check_content(Table table, std::string_view what, std::string_view key,

@@ -155,6 +155,7 @@ class Checks {
 
 void check(Config& config, const Places& places, Report& report) {
   Checks(config, places, report).run();
+  check_relaying(config, places, report);
   check_accounts(config, places, report);
 }
 

@@ -9,6 +9,9 @@ namespace postern::config {
 /// in vain. Fills in the defaults that depend on other keys.
 void check(Config& config, const Places& places, Report& report);
 
+/// What is relayed and where to, and the queue's figures against each other.
+void check_relaying(Config& config, const Places& places, Report& report);
+
 /// Domains, accounts, aliases, catch-all and postmaster: each name once, each reference to something that
 /// exists.
 void check_accounts(Config& config, const Places& places, Report& report);

@@ -114,11 +114,42 @@ struct BlocklistConfig {
 };
 
 struct DomainConfig {
-  std::string name;                 ///< lower case; U-labels are kept, A-labels matched as well
-  std::string deliver = "mailbox";  ///< mailbox (relay arrives with the outbound queue: refused until then)
-  std::string recipients = "accounts";  ///< accounts | any
+  std::string name;                     ///< lower case; U-labels are kept, A-labels matched as well
+  std::string deliver = "mailbox";      ///< mailbox | relay
+  std::string recipients = "accounts";  ///< accounts | any | file=PATH; of a relayed domain by default any
   std::string catch_all;                ///< address of an account; empty: none
+  std::vector<std::string> to;          ///< targets (target.h) of a relayed domain, in normal form
+  std::string tls = "may";              ///< none | may | encrypt | verify
+  std::vector<std::string> tls_names;   ///< for verify, instead of the target's own name
+  std::string source;                   ///< IP we connect from; empty: the system's choice
   friend bool operator==(const DomainConfig&, const DomainConfig&) = default;
+};
+
+/// [relay]: mail of ours to domains that are not ours.
+struct RelayConfig {
+  std::vector<std::string> to;  ///< smarthosts; empty: the MX hosts of each domain
+  std::string tls = "may";
+  std::vector<std::string> tls_names;
+  std::string source;
+  std::string user;
+  std::filesystem::path password_file;
+  friend bool operator==(const RelayConfig&, const RelayConfig&) = default;
+};
+
+/// [queue]
+struct QueueConfig {
+  std::uint32_t retry_first_s = 300, retry_max_s = 14'400;
+  double retry_factor = 2, retry_jitter = 0.2;
+  std::uint32_t expire_s = 432'000;         ///< RFC 5321 §4.5.4.1: at least 4 to 5 days
+  std::uint32_t report_expire_s = 172'800;  ///< of reports
+  std::uint32_t warn_s = 14'400;            ///< a delay report after so long, where one was asked for
+  std::uint32_t connections_max = 1000;
+  std::uint32_t connections_per_destination_max = 20;
+  std::uint32_t messages_per_connection_max = 100;
+  std::uint64_t memory_octets_max = 256ULL << 20;
+  std::uint64_t small_octets_max = 65'536;
+  std::uint32_t keep_outcomes_s = 604'800;
+  friend bool operator==(const QueueConfig&, const QueueConfig&) = default;
 };
 
 struct AccountConfig {
@@ -181,6 +212,8 @@ struct Config {
   std::vector<BlocklistConfig> blocklists;
   std::vector<DomainConfig> domains;
   std::vector<AccountConfig> accounts;
+  RelayConfig relay;
+  QueueConfig queue;
   FilterConfig filter;
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -31,6 +31,12 @@ std::string shape_expectation(const Rule& rule, bool list) {
       return "a path";
     case Shape::answers:
       return "a table of addresses and names";
+    case Shape::target:
+      return "a list of next hops";
+    case Shape::recipients:
+      return "\"accounts\", \"any\" or \"file=PATH\"";
+    case Shape::ip:
+      return "an IP address";
   }
   return "a string";
 }

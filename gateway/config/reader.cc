@@ -105,7 +105,7 @@ class Reader {
     const auto found = std::ranges::find(all, full, &Section::name);
     if (found == all.end() || parent.repeated || name.str().empty()) {
       report_.problem(line, key_name(parent.name, parent.repeated, index, printable(name.str())),
-                      refusal(parent.later_keys, name.str()).value_or(unknown_key(parent, name.str())));
+                      unknown_key(parent, name.str()));
       return;
     }
     const auto number = static_cast<unsigned>(found - all.begin());

@@ -62,18 +62,12 @@ constexpr std::string_view kServices[] = {"mx", "lmtp"};
 constexpr std::string_view kBareLineEndings[] = {"reject", "normalize"};
 constexpr std::string_view kEarlyTalker[] = {"note", "reject"};
 constexpr std::string_view kBlocklistKinds[] = {"ip", "domain", "url", "hash"};
-constexpr std::string_view kDeliver[] = {"mailbox"};
-constexpr std::string_view kRecipients[] = {"accounts", "any"};
+constexpr std::string_view kDeliver[] = {"mailbox", "relay"};
+constexpr std::string_view kTlsPolicies[] = {"none", "may", "encrypt", "verify"};
 
 constexpr Refusal kServicesLater[] = {
     {"submission", "\"submission\" needs AUTH, which this version does not have"},
     {"submissions", "\"submissions\" needs AUTH, which this version does not have"}};
-constexpr Refusal kDeliverLater[] = {
-    {"relay", "relaying needs the outbound queue, which this version does not have"}};
-constexpr Refusal kRecipientsLater[] = {
-    {"file*", "lists of recipients in files are not supported in this version"}};
-constexpr Refusal kDomainKeysLater[] = {
-    {"to", "relaying needs the outbound queue, which this version does not have"}};
 
 constexpr Key kTop[] = {
     {"hostname", slot<&Config::hostname>, required(Shape::hostname),
@@ -258,11 +252,28 @@ constexpr Key kBlocklist[] = {
 
 constexpr Key kDomain[] = {
     {"name", slot<&DomainConfig::name>, required(Shape::domain), "A domain that mail is accepted for."},
-    {"deliver", slot<&DomainConfig::deliver>, one_of(kDeliver, kDeliverLater),
-     "Where its mail goes: \"mailbox\", into the store."},
-    {"recipients", slot<&DomainConfig::recipients>, one_of(kRecipients, kRecipientsLater),
-     "Who receives: \"accounts\", only accounts and their aliases, or \"any\": a mailbox is made at the "
-     "first message."},
+    {"deliver", slot<&DomainConfig::deliver>, one_of(kDeliver),
+     "Where its mail goes: \"mailbox\", into the store, or \"relay\", by the queue to the hosts of `to`. An "
+     "account in a relayed domain keeps its mailbox here."},
+    {"recipients", slot<&DomainConfig::recipients>, shaped(Shape::recipients),
+     "Who receives: \"accounts\", only accounts and their aliases; \"any\": a mailbox is made at the first "
+     "message; \"file=PATH\": the addresses or local parts in that file, one a line. Relayed domains: "
+     "\"any\" "
+     "(not set) or \"file=PATH\"."},
+    {"to", slot<&DomainConfig::to>, shaped(Shape::target),
+     "The next hops of a relayed domain, tried in this order: HOST:PORT, IP:PORT, [IP6]:PORT, mx:DOMAIN, "
+     "each "
+     "with \"lmtp:\" in front for LMTP, or lmtp:unix:PATH. Behind it may stand \"priority=N\" (less is "
+     "first; "
+     "without it the place in the list) and \"weight=N\" (among equal ones)."},
+    {"tls", slot<&DomainConfig::tls>, one_of(kTlsPolicies),
+     "Encryption towards them: \"none\", \"may\" (where they offer it), \"encrypt\" (or wait) or \"verify\" "
+     "(a "
+     "certificate with the right name)."},
+    {"tls_names", slot<&DomainConfig::tls_names>, shaped(Shape::ascii_domain),
+     "Names that \"verify\" accepts instead of the host's own."},
+    {"source", slot<&DomainConfig::source>, optional(Shape::ip),
+     "The address of this machine to connect from. Empty: the system chooses."},
     {"catch_all", slot<&DomainConfig::catch_all>, optional(Shape::mailbox),
      "The account that receives what nobody else does. Empty: none."},
 };
@@ -272,6 +283,46 @@ constexpr Key kAccount[] = {
      "The mailbox; its domain is a [[domain]]."},
     {"aliases", slot<&AccountConfig::aliases>, shaped(Shape::mailbox), "Other addresses of this mailbox."},
     {"quota_octets", slot<&AccountConfig::quota_octets>, octets(0), "How much it may hold; 0: no bound."},
+};
+
+constexpr Key kRelay[] = {
+    {"to", slot<&RelayConfig::to>, shaped(Shape::target),
+     "Smarthosts, written as in [[domain]]. Empty: the MX hosts of each domain (RFC 5321 §5.1)."},
+    {"tls", slot<&RelayConfig::tls>, one_of(kTlsPolicies), "As in [[domain]]."},
+    {"tls_names", slot<&RelayConfig::tls_names>, shaped(Shape::ascii_domain), "As in [[domain]]."},
+    {"source", slot<&RelayConfig::source>, optional(Shape::ip), "As in [[domain]]."},
+    {"user", slot<&RelayConfig::user>, optional(Shape::text),
+     "Name for AUTH at the smarthosts, under TLS only. Empty: no AUTH."},
+    {"password_file", slot<&RelayConfig::password_file>, optional(Shape::text),
+     "File with its password in the first line."},
+};
+
+constexpr Key kQueue[] = {
+    {"retry_first_s", slot<&QueueConfig::retry_first_s>, range(1, 86'400),
+     "Seconds after the first attempt that failed for a time."},
+    {"retry_max_s", slot<&QueueConfig::retry_max_s>, range(1, 604'800), "The longest wait between two."},
+    {"retry_factor", slot<&QueueConfig::retry_factor>, range(1, 10), "By how much each wait grows."},
+    {"retry_jitter", slot<&QueueConfig::retry_jitter>, range(0, 1),
+     "The share of a wait that chance takes or adds, so that not all come back at once."},
+    {"expire_s", slot<&QueueConfig::expire_s>, range(60, 31'536'000),
+     "Seconds after which a message that could not be handed on is given up, and its sender told; RFC 5321 "
+     "§4.5.4.1 asks for 4 to 5 days."},
+    {"report_expire_s", slot<&QueueConfig::report_expire_s>, range(60, 31'536'000),
+     "The same for delivery reports, which nobody is told about."},
+    {"warn_s", slot<&QueueConfig::warn_s>, range(60, 31'536'000),
+     "Seconds after which a sender who asked for it (NOTIFY=DELAY) hears that the message still waits."},
+    {"connections_max", slot<&QueueConfig::connections_max>, range(1, 100'000),
+     "Outbound connections at the same time."},
+    {"connections_per_destination_max", slot<&QueueConfig::connections_per_destination_max>, range(1, 10'000),
+     "Of them to one destination; it begins with few and grows with success."},
+    {"messages_per_connection_max", slot<&QueueConfig::messages_per_connection_max>, range(1, 1'000'000),
+     "Messages on one connection."},
+    {"memory_octets_max", slot<&QueueConfig::memory_octets_max>, octets(1 << 20),
+     "Memory for messages that are being sent; the others wait on disk."},
+    {"small_octets_max", slot<&QueueConfig::small_octets_max>, octets(0),
+     "Messages up to this size, and reports, go before larger ones to the same destination."},
+    {"keep_outcomes_s", slot<&QueueConfig::keep_outcomes_s>, range(0, 31'536'000),
+     "Seconds for which `postern explain` knows what became of a relayed message, from its acceptance on."},
 };
 
 constexpr Key kFilter[] = {
@@ -356,16 +407,14 @@ constexpr Section one(std::string_view name, std::span<const Key> keys, std::str
 
 /// [[name]].
 template <auto List>
-constexpr Section many(std::string_view name, std::span<const Key> keys, std::string_view doc,
-                       std::span<const Refusal> later_keys = {}) {
+constexpr Section many(std::string_view name, std::span<const Key> keys, std::string_view doc) {
   return {.name = name,
           .doc = doc,
           .keys = keys,
           .repeated = true,
           .count = [](const Config& config) { return (config.*List).size(); },
           .at = [](Config& config, std::size_t index) -> void* { return &(config.*List)[index]; },
-          .append = [](Config& config) -> void* { return &(config.*List).emplace_back(); },
-          .later_keys = later_keys};
+          .append = [](Config& config) -> void* { return &(config.*List).emplace_back(); }};
 }
 
 /// The list in [tls] begins with the certificate of [tls] itself.
@@ -405,8 +454,13 @@ constexpr Section kSections[] = {
     many<&Config::blocklists>("blocklist", kBlocklist,
                               "A DNS blocklist. Asked about each message that has come in whole; lists of "
                               "kind \"url\" and \"hash\" are checked, but not consulted in this version."),
-    many<&Config::domains>("domain", kDomain, "A domain of ours: once per domain.", kDomainKeysLater),
+    many<&Config::domains>("domain", kDomain, "A domain of ours: once per domain."),
     many<&Config::accounts>("account", kAccount, "A mailbox: once per account."),
+    one<&Config::relay>(
+        "relay", kRelay,
+        "Mail of our own to domains that are not ours: reports to the senders of relayed mail."),
+    one<&Config::queue>("queue", kQueue,
+                        "The outbound queue: when it tries, how much at once, when it gives up."),
     one<&Config::filter>("filter", kFilter, "From the score of a message to what becomes of it."),
     one<&Config::filter, &FilterConfig::allow>("filter.allow", kLocalList,
                                                "Who is welcome whatever else is said."),

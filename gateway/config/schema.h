@@ -36,6 +36,9 @@ enum class Shape : std::uint8_t {
   recipient_entry,  ///< an address, @domain or @.domain
   socket_path,      ///< a path short enough for a Unix socket
   answers,          ///< IPv4 addresses and their names
+  target,           ///< a next hop: target.h
+  recipients,       ///< accounts, any or file=PATH
+  ip,               ///< an address of this machine
 };
 
 /// A value or key that is known, but not in this version. A star at the end stands for anything.
@@ -69,8 +72,7 @@ struct Section {
   bool repeated;
   std::size_t (*count)(const Config&);  ///< 1 unless repeated
   void* (*at)(Config&, std::size_t index);
-  void* (*append)(Config&);                  ///< only of repeated sections
-  std::span<const Refusal> later_keys = {};  ///< keys that are known, but not in this version
+  void* (*append)(Config&);  ///< only of repeated sections
 };
 
 /// In the order of the manifest: a section stands before the sections inside it.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "gateway/config/target.h"
 #include "gateway/smtp/address.h"
 
 namespace postern::config {
@@ -113,6 +114,16 @@ std::optional<std::string> normalise_entry(std::string& value, bool null_path) {
   return std::nullopt;
 }
 
+std::optional<std::string> normalise_recipients(std::string& value, const std::filesystem::path& base) {
+  constexpr std::string_view kFile = "file=";
+  if (value == "accounts" || value == "any") return std::nullopt;
+  if (!value.starts_with(kFile)) return is_not(value, "\"accounts\", \"any\" or \"file=PATH\"");
+  std::string path = value.substr(kFile.size());
+  if (auto wrong = normalise_path(path, base)) return wrong;
+  value = fmt::format("{}{}", kFile, path);
+  return std::nullopt;
+}
+
 std::optional<std::string> normalise_answer(std::string& value) {
   const auto ip = filters::Ip::parse(value);
   if (!ip || !ip->is_v4()) return is_not(value, "an IPv4 address, as blocklists answer (RFC 5782 §2.1)");
@@ -154,6 +165,20 @@ std::optional<std::string> normalise(Shape shape, std::string& value, const std:
       return normalise_socket_path(value, base);
     case Shape::answers:
       return normalise_answer(value);
+    case Shape::target: {
+      auto target = parse_target(value, base);
+      if (!target) return is_not(value, target.error());
+      value = target->text();
+      return std::nullopt;
+    }
+    case Shape::recipients:
+      return normalise_recipients(value, base);
+    case Shape::ip: {
+      const auto ip = filters::Ip::parse(value);
+      if (!ip) return is_not(value, "an IP address");
+      value = ip->text();
+      return std::nullopt;
+    }
   }
   return std::nullopt;
 }

@@ -8,6 +8,7 @@
 
 #include "filters/judge.h"
 #include "gateway/pipeline/record.h"
+#include "gateway/pipeline/relays.h"
 #include "gateway/pipeline/replies.h"
 #include "gateway/pipeline/trace.h"
 
@@ -130,7 +131,7 @@ void Acceptance::add_deliveries(storage::Transaction& entry) const {
   entry.deliveries.reserve(mail_.addresses.size());
   for (std::size_t i = 0; i < mail_.addresses.size(); ++i) {
     const std::string& mailbox = mail_.addresses[i].mailbox;
-    if (!full_.empty() && full_[i]) continue;
+    if (mail_.addresses[i].relayed() || (!full_.empty() && full_[i])) continue;
     if (mail_.addresses.size() > 1 && !seen.insert(mailbox).second) continue;
     entry.deliveries.push_back({.mailbox = mailbox, .folder = folder});
   }
@@ -149,20 +150,31 @@ storage::Transaction Acceptance::entry() {
   entry.envelope = envelope_json(mail_, body_->size());
   entry.record = decision_json(mail_, *verdict_);
   add_deliveries(entry);
+  entry.relays =
+      relays_of(mail_, *verdict_, entry.header.size() + entry.body.size(), traced.return_path_octets);
   return entry;
 }
 
 reactor::Task<smtp::Reply> Acceptance::store() {
   const auto start = reactor::Clock::now();
   Commit commit;
-  const bool taken = core_.services.store.submit(entry(), commit);
+  storage::Transaction transaction = entry();
+  std::vector<std::pair<std::string, std::uint8_t>> outbound;
+  for (const storage::QueueEntry& relay : transaction.relays)
+    outbound.emplace_back(relay.destination, relay.priority);
+  const bool taken = core_.services.store.submit(std::move(transaction), commit);
   if (!taken) {
     core_.journal.degraded("store", "full");
     co_return replies::no_space(id());
   }
   co_await commit.wait();
   mail_.timings.store = since(start);
-  if (commit.result()) co_return replies::accepted(id());
+  if (commit.result()) {
+    if (core_.services.outbound != nullptr)
+      for (const auto& [destination, priority] : outbound)
+        core_.services.outbound->queued(destination, priority);
+    co_return replies::accepted(id());
+  }
   const storage::Error& error = commit.result().error();
   core_.journal.degraded("store", storage::to_string(error.code));
   core_.services.logger.write(

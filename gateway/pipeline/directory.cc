@@ -41,7 +41,7 @@ bool asks_for_relay(std::string_view local) {
 
 }  // namespace
 
-Directory::Directory(const config::Config& config) {
+Directory::Directory(const config::Config& config, Lists lists) {
   accounts_.reserve(config.accounts.size());
   addresses_.reserve(config.accounts.size());
   for (const config::AccountConfig& entry : config.accounts) {
@@ -58,9 +58,13 @@ Directory::Directory(const config::Config& config) {
   if (postmaster_ == kNone && !accounts_.empty()) postmaster_ = 0;
 
   for (const config::DomainConfig& entry : config.domains) {
-    Domain domain{
-        .name = entry.name, .any = entry.recipients == "any", .catch_all = index_of(entry.catch_all)};
-    domains_.try_emplace(config::ascii_domain(entry.name).value_or(entry.name), std::move(domain));
+    Domain domain{.name = entry.name,
+                  .any = entry.recipients == "any",
+                  .relay = entry.deliver == "relay",
+                  .catch_all = index_of(entry.catch_all)};
+    std::string ascii = config::ascii_domain(entry.name).value_or(entry.name);
+    if (const auto list = lists.find(ascii); list != lists.end()) domain.listed = std::move(list->second);
+    domains_.try_emplace(std::move(ascii), std::move(domain));
   }
   first_domain_ = config.domains.empty() ? config.hostname : config.domains.front().name;
 
@@ -86,6 +90,23 @@ Resolution Directory::postmaster(std::string_view domain) const {
   return {.kind = Resolution::Kind::mailbox, .mailbox = identity(kPostmaster, domain)};
 }
 
+Resolution Directory::relayed(const smtp::Mailbox& mailbox, std::string ascii_domain) {
+  return {.kind = Resolution::Kind::relay,
+          .mailbox = mailbox.normal_form(),
+          .destination = std::move(ascii_domain)};
+}
+
+Resolution Directory::resolve_own(const smtp::Mailbox& mailbox) const {
+  if (mailbox.literal) {
+    if (!mailbox.literal_ip.empty() && literals_.contains(mailbox.literal_ip))
+      return resolve(smtp::Path{.mailbox = mailbox});
+    return relayed(mailbox, mailbox.domain);
+  }
+  const auto ascii = config::ascii_domain(mailbox.domain);
+  if (!ascii) return {.kind = Resolution::Kind::unknown};
+  return domains_.contains(*ascii) ? resolve(smtp::Path{.mailbox = mailbox}) : relayed(mailbox, *ascii);
+}
+
 Resolution Directory::resolve(const smtp::Path& path, const filters::Ip& local) const {
   if (path.null) return {.kind = Resolution::Kind::unknown};
   if (path.postmaster) return postmaster(first_domain_);
@@ -105,10 +126,15 @@ Resolution Directory::resolve(const smtp::Path& path, const filters::Ip& local) 
 
   const auto found = addresses_.find(identity(name, *ascii));
   if (found != addresses_.end()) return account(found->second);
-  if (name == kPostmaster) return postmaster(domain->second.name);
+  // Whoever runs the domain reads its postmaster's mail (RFC 5321 §4.5.1), listed or not.
+  if (name == kPostmaster)
+    return domain->second.relay ? relayed(mailbox, *ascii) : postmaster(domain->second.name);
   if (asks_for_relay(name)) return {.kind = Resolution::Kind::bad_address};
   if (domain->second.catch_all != kNone) return account(domain->second.catch_all);
-  if (!domain->second.any) return {.kind = Resolution::Kind::unknown};
+  const bool receives =
+      domain->second.any || (domain->second.listed && domain->second.listed->contains(name));
+  if (!receives) return {.kind = Resolution::Kind::unknown};
+  if (domain->second.relay) return relayed(mailbox, *ascii);
 
   const smtp::Mailbox own{.local = std::move(name), .domain = domain->second.name};
   std::string key = own.normal_form();

@@ -15,8 +15,10 @@ namespace postern::pipeline {
 
 /// Where one recipient that got a 250 leads.
 struct AcceptedAddress {
-  std::string mailbox;             ///< the key of the store; two addresses may share it
+  std::string mailbox;  ///< the key of the store, which two addresses may share; of a relayed one the address
   std::uint64_t quota_octets = 0;  ///< 0: none
+  std::string destination{};       ///< relayed: where to; empty: it is a mailbox of ours
+  bool relayed() const { return !destination.empty(); }
 };
 
 /// How long each part took, in the order of the parts.

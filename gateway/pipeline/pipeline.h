@@ -16,6 +16,14 @@
 
 namespace postern::pipeline {
 
+/// Who hands on what is in the queue. Any core's thread.
+class Outbound {
+ public:
+  virtual ~Outbound() = default;
+  /// An entry for this destination is in the store, due now.
+  virtual void queued(const std::string& destination, std::uint8_t priority) = 0;
+};
+
 /// What the pipelines of all cores share. Thread-safe; outlives them.
 struct Services {
   storage::Store& store;
@@ -23,6 +31,7 @@ struct Services {
   log::Logger& logger;
   metrics::Registry& metrics;
   SnapshotHolder& snapshots;
+  Outbound* outbound = nullptr;  ///< null: nobody hands on what is relayed, and it waits in the store
 };
 
 /// The house of one core: from connect to the durable 250. Its core's thread only.

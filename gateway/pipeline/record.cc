@@ -47,6 +47,7 @@ void write_recipients(JsonWriter& json, const Mail& mail) {
     json.field("address", mail.envelope.recipients[i]);
     json.field("as_given", recipient.as_given);
     json.field("mailbox", mail.addresses[i].mailbox);
+    if (mail.addresses[i].relayed()) json.field("destination", mail.addresses[i].destination);
     write_notify(json, recipient.command.notify);
     if (!recipient.command.orcpt.empty()) json.field("orcpt", recipient.command.orcpt);
     json.close_object();

@@ -5,9 +5,11 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
+#include "gateway/config/values.h"
 #include "gateway/pipeline/policy.h"
 
 namespace postern::pipeline {
@@ -39,6 +41,30 @@ std::expected<std::vector<tls::CertificateFiles>, std::string> self_signed(
   return std::vector{files};
 }
 
+std::expected<Directory::Lists, std::string> load_recipients(const config::Config& config) {
+  constexpr std::string_view kFile = "file=";
+  Directory::Lists lists;
+  for (const config::DomainConfig& domain : config.domains) {
+    if (!domain.recipients.starts_with(kFile)) continue;
+    const std::string ascii = config::ascii_domain(domain.name).value_or(domain.name);
+    auto list = RecipientList::load(domain.recipients.substr(kFile.size()), ascii);
+    if (!list) return std::unexpected(fmt::format("recipients of {}: {}", domain.name, list.error()));
+    lists.emplace(ascii, std::move(*list));
+  }
+  return lists;
+}
+
+/// The first line of the file.
+std::expected<std::string, std::string> load_password(const std::filesystem::path& file) {
+  std::string password;
+  if (file.empty()) return password;
+  std::ifstream in(file);
+  if (!std::getline(in, password))
+    return std::unexpected(fmt::format("relay.password_file: {} cannot be read, or is empty", file.string()));
+  if (password.ends_with('\r')) password.pop_back();
+  return password;
+}
+
 std::expected<std::shared_ptr<const tls::Contexts>, std::string> load_contexts(
     const config::Config& config, std::shared_ptr<tls::TicketKeys> tickets,
     std::vector<std::string>* warnings) {
@@ -60,7 +86,15 @@ std::expected<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
     std::vector<std::string>* warnings) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->config = config;
-  snapshot->directory = Directory(config);
+  auto recipients = load_recipients(config);
+  if (!recipients) return std::unexpected(std::move(recipients.error()));
+  snapshot->directory = Directory(config, std::move(*recipients));
+  auto password = load_password(config.relay.password_file);
+  if (!password) return std::unexpected(std::move(password.error()));
+  snapshot->routes = delivery::Routes(config, std::move(*password));
+  auto client_tls = tls::ClientContext::load();
+  if (!client_tls) return std::unexpected(std::move(client_tls.error()));
+  snapshot->client_tls = std::move(*client_tls);
   snapshot->lists = LocalLists(config.filter.allow, config.filter.block);
   snapshot->policy = make_policy(config.filter, config.blocklists, snapshot->lists);
   if (config.tls.enabled) {

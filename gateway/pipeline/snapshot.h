@@ -8,8 +8,10 @@
 
 #include "filters/policy/policy.h"
 #include "gateway/config/config.h"
+#include "gateway/delivery/route/routes.h"
 #include "gateway/pipeline/directory.h"
 #include "gateway/pipeline/local_lists.h"
+#include "gateway/tls/client_context.h"
 #include "gateway/tls/contexts.h"
 
 namespace postern::pipeline {
@@ -18,7 +20,9 @@ namespace postern::pipeline {
 /// their terms from the snapshot in force when they begin, transactions from the one in force at MAIL.
 struct Snapshot {
   config::Config config;
-  Directory directory;  ///< who gets mail: domains, accounts, aliases
+  Directory directory;                                   ///< who gets mail: domains, accounts, aliases
+  delivery::Routes routes;                               ///< where relayed mail goes
+  std::shared_ptr<const tls::ClientContext> client_tls;  ///< towards next hops
   LocalLists lists;
   filters::Policy policy;
   std::shared_ptr<const tls::Contexts> tls;  ///< null: [tls] enabled = false

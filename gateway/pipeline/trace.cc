@@ -228,6 +228,7 @@ TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filter
   std::string& out = result.header;
   out.reserve(2 * kFrontOctetsExpected);
   out.append("Return-Path: ").append(harmless_address(envelope.mail_from)).append("\r\n");
+  result.return_path_octets = out.size();
   if (verdict != nullptr) {
     out.append(spam_fields(*verdict));
     if (!verdict->authentication.empty())

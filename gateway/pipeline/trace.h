@@ -15,6 +15,7 @@ struct TracedMessage {
   std::string header;  ///< our fields; with the message's own header behind them where fields had to be taken
                        ///< out of it
   std::string_view body;  ///< the rest of the message as received: a view into analysis.message()
+  std::size_t return_path_octets = 0;  ///< of the field in front, which no next hop gets
 };
 
 /// Puts in front: Return-Path (this is final delivery: RFC 5321 §4.4), the X-Spam fields when there is a

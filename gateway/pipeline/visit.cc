@@ -21,6 +21,7 @@ std::string_view reason_of(Resolution::Kind kind) {
     case Resolution::Kind::bad_address:
       return "the address asks to be relayed";
     case Resolution::Kind::mailbox:
+    case Resolution::Kind::relay:
       break;
   }
   return {};
@@ -136,10 +137,12 @@ reactor::Task<smtp::Decision> Visit::at_rcpt(const smtp::VisitFacts& facts) {
   const smtp::Path& path = facts.session.pending_rcpt().path;
   const std::string address = path.normal_form();
   Resolution found = snapshot_->directory.resolve(path, arrival_.local.ip);
-  if (found.kind != Resolution::Kind::mailbox)
+  if (found.kind != Resolution::Kind::mailbox && found.kind != Resolution::Kind::relay)
     co_return reject("rcpt", replies::not_mailbox(found.kind), reason_of(found.kind), address);
 
-  AcceptedAddress accepted{.mailbox = std::move(found.mailbox), .quota_octets = found.quota_octets};
+  AcceptedAddress accepted{.mailbox = std::move(found.mailbox),
+                           .quota_octets = found.quota_octets,
+                           .destination = std::move(found.destination)};
   const std::uint64_t declared = facts.session.mail() != nullptr ? facts.session.mail()->size : 0;
   if (is_over_quota(core_.services.store, accepted, declared)) {
     const bool for_good = snapshot_->config.over_quota == "refuse";

@@ -20,13 +20,16 @@ struct Core::Door {
 };
 
 struct Core::Inside {
-  Inside(pipeline::Services services, unsigned index, std::unique_ptr<DnsSource> dns)
-      : source(std::move(dns)), pipeline(services, index, source.get()) {}
+  Inside(const Options& options, std::unique_ptr<DnsSource> dns)
+      : source(std::move(dns)),
+        pipeline(options.services, options.reactor.core, source.get()),
+        runner(options.queue, source.get(), options.reactor.core, options.cores) {}
 
   std::unique_ptr<DnsSource> source;
   pipeline::Pipeline pipeline;
+  delivery::Runner runner;
   // Scopes last longer than what is enrolled in them, hence stand in front.
-  reactor::Scope sessions, administering;
+  reactor::Scope sessions, administering, relaying;
   std::vector<std::unique_ptr<Door>> doors;
   std::optional<Administration> administration;
   reactor::Event begin, finish;
@@ -67,7 +70,8 @@ void Core::run(std::function<void(std::expected<void, reactor::Error>)> started)
     return;
   }
   reactor_ = made->get();
-  Inside inside(options_.services, index(), std::move(*source));
+  Inside inside(options_, std::move(*source));
+  options_.runners.attach(index(), inside.runner, **made);
   inside_ = &inside;
   started({});
   (*made)->run(main(inside));
@@ -85,8 +89,11 @@ reactor::Task<void> Core::main(Inside& inside) {
   co_await inside.begin.wait();
   if (inside.serving) {
     for (auto& door : inside.doors) inside.sessions.spawn(door->server.serve(door->listener));
+    inside.relaying.spawn(inside.runner.run());
     if (inside.administration) inside.administration->serve(inside.administering);
     co_await inside.sessions.join();
+    inside.runner.stop();  // after the last session: what it accepted may still go out at once
+    co_await inside.relaying.join();
     options_.drained();
   }
   co_await inside.finish.wait();
@@ -150,6 +157,7 @@ void Core::drain() {
 void Core::cancel() {
   reactor_->post([inside = inside_] {
     for (auto& door : inside->doors) door->server.cancel();
+    inside->runner.cancel();
   });
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "gateway/delivery/runner/runners.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/reactor/reactor.h"
@@ -32,6 +33,9 @@ class Core {
     reactor::ReactorOptions reactor;
     pipeline::Services services;
     smtp::ServerShared smtp;
+    delivery::RunnerServices queue;
+    delivery::Runners& runners;
+    unsigned cores;  ///< of how many this is one
     dns::ResolverOptions dns;
     std::function<void()> drained;  ///< called on the core's thread when its last session has ended
   };

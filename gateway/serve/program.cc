@@ -73,6 +73,8 @@ class Program {
   std::optional<Reloader> reloader_;
   smtp::Admission admission_;
   std::optional<smtp::BodyBudget> bodies_;
+  std::optional<delivery::Board> board_;
+  std::optional<delivery::Runners> runners_;
   std::optional<reactor::Executor> workers_, control_workers_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::optional<BusyRatios> busy_;
@@ -141,14 +143,19 @@ std::expected<void, Failure> Program::make_cores() {
   bodies_.emplace(config_.limits.body_memory_octets_max);
   workers_.emplace(config_.workers, kWorkerQueueMax);
   control_workers_.emplace(kControlWorkers, kControlQueueMax);
+  const unsigned count = core_count(config_);
+  board_.emplace(metrics_);
+  runners_.emplace(count);
   const pipeline::Services services{.store = *store_,
                                     .workers = *workers_,
                                     .logger = *logger_,
                                     .metrics = metrics_,
-                                    .snapshots = *snapshots_};
+                                    .snapshots = *snapshots_,
+                                    .outbound = &*runners_};
   const smtp::ServerShared shared{
       .admission = admission_, .bodies = *bodies_, .metrics = metrics_, .logger = *logger_};
-  const unsigned count = core_count(config_);
+  const delivery::RunnerServices queue{
+      .store = *store_, .workers = *workers_, .logger = *logger_, .snapshots = *snapshots_, .board = *board_};
   busy_.emplace(count);
   for (unsigned index = 0; index < count; ++index) {
     reactor::ReactorOptions options;
@@ -162,6 +169,9 @@ std::expected<void, Failure> Program::make_cores() {
     cores_.push_back(std::make_unique<Core>(Core::Options{.reactor = options,
                                                           .services = services,
                                                           .smtp = shared,
+                                                          .queue = queue,
+                                                          .runners = *runners_,
+                                                          .cores = count,
                                                           .dns = resolver_options(config_),
                                                           .drained = drained}));
     auto started = cores_.back()->start();

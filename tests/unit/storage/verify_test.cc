@@ -101,7 +101,7 @@ std::vector<Damage> damages() {
        {"ledger: octet 1: the record ends early"}},
       {"ledger behind",
        put(Table::meta, std::string(kLedgerKey), octets_of(Ledger{.opened = 4, .delivered = 3})),
-       {"ledger: 3 delivered, but 4 entries exist"}},
+       {"ledger: 3 delivered, but 4 entries exist", "ledger: 1 recipients are open, but 0 wait in the queue"}},
       {"nobody's key", put(Table::meta, "oh", "x"), {"column family default: a key that is nobody's: 6f68"}},
       {"bad mailbox record",
        put(Table::mailboxes, "b@x.example", "\x02"),

@@ -167,7 +167,8 @@ recipients = ["@e.example"]
       c.blocklists[0],
       (BlocklistConfig{"bl.test.example", "domain", {{"127.0.0.2", "listed"}, {"127.0.0.4", "new"}}, 4.0}));
   ASSERT_EQ(c.domains.size(), 2U);
-  EXPECT_EQ(c.domains[0], (DomainConfig{"test.example", "mailbox", "any", "anna@test.example"}));
+  EXPECT_EQ(c.domains[0],
+            (DomainConfig{.name = "test.example", .recipients = "any", .catch_all = "anna@test.example"}));
   EXPECT_EQ(c.domains[1].name, "bücher.example");
   ASSERT_EQ(c.accounts.size(), 1U);
   EXPECT_EQ(c.accounts[0].address, "Anna@test.example");
