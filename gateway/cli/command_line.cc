@@ -38,6 +38,8 @@ int run(int argc, const char* const* argv) {
   add_serve(app, chosen);
   add_config_verb(app, chosen);
   add_scan(app, chosen);
+  add_check(app, chosen);
+  add_dkim(app, chosen);
   add_mailbox(app, chosen);
   add_explain(app, chosen);
   add_status(app, chosen);

@@ -24,6 +24,8 @@ void add_json(CLI::App& verb, Common& common);
 void add_serve(CLI::App& app, Action& chosen);
 void add_config_verb(CLI::App& app, Action& chosen);
 void add_scan(CLI::App& app, Action& chosen);
+void add_check(CLI::App& app, Action& chosen);
+void add_dkim(CLI::App& app, Action& chosen);
 void add_mailbox(CLI::App& app, Action& chosen);
 void add_explain(CLI::App& app, Action& chosen);
 void add_status(CLI::App& app, Action& chosen);

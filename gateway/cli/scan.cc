@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -12,6 +10,7 @@
 
 #include "gateway/admin/http.h"
 #include "gateway/cli/command_line.h"
+#include "gateway/cli/message_file.h"
 #include "gateway/cli/output.h"
 #include "gateway/cli/verdict.h"
 #include "gateway/cli/view.h"
@@ -20,8 +19,6 @@
 namespace postern::cli {
 namespace {
 
-/// As much as the control socket takes.
-constexpr std::size_t kMessageOctetsMax = 64U << 20;
 constexpr unsigned kWorkers = 1;
 constexpr std::size_t kWorkerQueueMax = 16;
 
@@ -30,32 +27,6 @@ struct Options {
   control::ScanParameters parameters;
   std::string message;
 };
-
-std::expected<std::string, Stop> read_message(const std::string& name) {
-  const bool standard_input = name == "-";
-  std::FILE* const file = standard_input ? stdin : std::fopen(name.c_str(), "rbe");
-  if (file == nullptr)
-    return std::unexpected(
-        Stop{.exit_code = errno == EACCES ? control::kPermission : control::kNoInput,
-             .sentence = fmt::format("{}: {}", name, std::generic_category().message(errno))});
-  std::string octets, piece(1U << 16, '\0');
-  std::size_t got = 0;
-  while ((got = std::fread(piece.data(), 1, piece.size(), file)) > 0 && octets.size() <= kMessageOctetsMax)
-    octets.append(piece, 0, got);
-  const int error = std::ferror(file) != 0 ? errno : 0;
-  if (!standard_input) (void)std::fclose(file);
-  if (error != 0)
-    return std::unexpected(
-        Stop{.exit_code = control::kIo,
-             .sentence = fmt::format("{}: {}", name, std::generic_category().message(error))});
-  if (octets.empty())
-    return std::unexpected(Stop{.exit_code = control::kBadData, .sentence = name + ": is empty"});
-  if (octets.size() > kMessageOctetsMax)
-    return std::unexpected(
-        Stop{.exit_code = control::kBadData,
-             .sentence = fmt::format("{}: is longer than {} octets", name, kMessageOctetsMax)});
-  return octets;
-}
 
 // ---- through the server -----------------------------------------------------------------------------------------------------------
 

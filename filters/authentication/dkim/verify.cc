@@ -128,9 +128,9 @@ bool Verifier::check(Entry& entry, Facts& facts, std::chrono::sys_seconds now) {
                                   now.time_since_epoch().count(), 0)) > *signature.expires_at) {
     return conclude(result, Result::permerror, "signature expired");
   }
-  if (!body_matches(entry)) return conclude(result, Result::fail, "body hash did not verify");
+  if (!body_matches(entry)) return conclude(result, Result::fail, std::string(kBodyDiffers));
   if (!entry.value_good) entry.value_good = key->key->verify(header_digest(entry), signature.value);
-  if (!*entry.value_good) return conclude(result, Result::fail, "signature did not verify");
+  if (!*entry.value_good) return conclude(result, Result::fail, std::string(kSignatureDiffers));
   return conclude(result, Result::pass, "");
 }
 

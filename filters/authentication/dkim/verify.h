@@ -21,6 +21,10 @@ std::string_view to_string(Result result);
 /// Signatures beyond this many are not looked at: result policy (RFC 6376 §6.1: a verifier may limit what it tries).
 inline constexpr std::size_t kSignaturesMax = 12;
 
+/// SignatureResult::reason of a fail: the body, or else the header, is not what was signed.
+inline constexpr std::string_view kBodyDiffers = "body hash did not verify";
+inline constexpr std::string_view kSignatureDiffers = "signature did not verify";
+
 struct SignatureResult {
   Result result = Result::none;
   std::string domain, selector, identity, algorithm;  ///< d= s= i= a=, as far as they could be read

@@ -63,12 +63,20 @@ class Evaluation {
   }
 
  private:
+  const Answer* ask(const Question& question) {
+    if (steps_ != nullptr) asked_.push_back(question);
+    return facts_.ask(question);
+  }
+
   void note(std::string_view domain, std::string_view term, std::string_view what) {
     if (steps_ == nullptr || steps_->size() >= kStepsMax) return;
     steps_->push_back({.depth = depth_,
                        .domain = std::string(domain),
                        .term = std::string(term),
-                       .what = std::string(what)});
+                       .what = std::string(what),
+                       .asked = std::exchange(asked_, {}),
+                       .terms = terms_,
+                       .void_lookups = void_lookups_});
   }
 
   Verdict conclude(Result result, std::string problem) {
@@ -95,7 +103,7 @@ class Evaluation {
   }
 
   Verdict check_here(const std::string& domain, unsigned depth, bool explains) {
-    const Answer* answer = facts_.ask(dns::txt(domain));
+    const Answer* answer = ask(dns::txt(domain));
     if (answer == nullptr) return {.pending = true};
     if (answer->failed()) {
       note(domain, {}, fmt::format("TXT: {}", to_string(answer->status)));
@@ -279,7 +287,7 @@ class Evaluation {
 
   /// §5.3.
   Match match_a(const std::string& host, const Directive& directive, bool counts) {
-    const Answer* answer = facts_.ask(address_question(host));
+    const Answer* answer = ask(address_question(host));
     if (answer == nullptr) return Match::pending;
     if (answer->failed()) return failed(address_type(), host, *answer);
     if (counts && !count_void(*answer)) return Match::permerror;
@@ -288,7 +296,7 @@ class Evaluation {
 
   /// §5.4.
   Match match_mx(const std::string& host, const Directive& directive) {
-    const Answer* answer = facts_.ask(dns::mx(host));
+    const Answer* answer = ask(dns::mx(host));
     if (answer == nullptr) return Match::pending;
     if (answer->failed()) return failed("MX", host, *answer);
     if (!count_void(*answer)) return Match::permerror;
@@ -298,7 +306,7 @@ class Evaluation {
     for (std::size_t i = 0; i < std::min(exchanges.size(), kNamesMax); ++i) {
       if (exchanges[i].host.empty()) continue;  // null MX
       if (match == Match::pending) {
-        (void)facts_.ask(address_question(exchanges[i].host));  // only noted
+        (void)ask(address_question(exchanges[i].host));  // only noted
         continue;
       }
       match = match_a(exchanges[i].host, directive, false);
@@ -313,7 +321,7 @@ class Evaluation {
 
   /// §5.7: an A lookup whatever the client's family.
   Match match_exists(const std::string& host) {
-    const Answer* answer = facts_.ask(dns::a(host));
+    const Answer* answer = ask(dns::a(host));
     if (answer == nullptr) return Match::pending;
     if (answer->failed()) return failed("A", host, *answer);
     if (!count_void(*answer)) return Match::permerror;
@@ -332,7 +340,7 @@ class Evaluation {
 
   /// The validated names of the client (§5.5), in the order of the answer. False: pending.
   bool validated_names(std::vector<std::string>& names, const Answer** reverse) {
-    const Answer* answer = facts_.ask(dns::ptr(identity_.ip));
+    const Answer* answer = ask(dns::ptr(identity_.ip));
     *reverse = answer;
     if (answer == nullptr) return false;
     if (answer->failed()) return true;  // §5.5: no names then
@@ -340,7 +348,7 @@ class Evaluation {
     for (std::size_t i = 0; i < std::min(answer->records.size(), kNamesMax); ++i) {
       const auto name = dns::normal_name(answer->records[i]);
       if (!name) continue;
-      const Answer* forward = facts_.ask(address_question(*name));
+      const Answer* forward = ask(address_question(*name));
       if (forward == nullptr) {
         pending = true;
       } else if (!forward->failed() && holds(*forward, identity_.ip)) {
@@ -401,19 +409,19 @@ class Evaluation {
       if (!host) continue;
       switch (directive.kind) {
         case MechanismKind::include:
-          (void)facts_.ask(dns::txt(*host));
+          (void)ask(dns::txt(*host));
           break;
         case MechanismKind::a:
-          (void)facts_.ask(address_question(*host));
+          (void)ask(address_question(*host));
           break;
         case MechanismKind::mx:
-          (void)facts_.ask(dns::mx(*host));
+          (void)ask(dns::mx(*host));
           break;
         case MechanismKind::ptr:
-          (void)facts_.ask(dns::ptr(identity_.ip));
+          (void)ask(dns::ptr(identity_.ip));
           break;
         case MechanismKind::exists:
-          (void)facts_.ask(dns::a(*host));
+          (void)ask(dns::a(*host));
           break;
         default:
           break;
@@ -428,7 +436,7 @@ class Evaluation {
     if (name(explanation_.spec, explanation_.domain, target) == Match::pending) return false;
     const auto host = dns::normal_name(target);
     if (!host) return true;
-    const Answer* answer = facts_.ask(dns::txt(*host));
+    const Answer* answer = ask(dns::txt(*host));
     if (answer == nullptr) return false;
     if (answer->records.size() != 1) return true;
     const std::string& text = answer->records.front();
@@ -448,6 +456,7 @@ class Evaluation {
   const std::string sender_;
   Facts& facts_;
   std::vector<Step>* steps_;
+  std::vector<Question> asked_;  ///< since the last step, where steps are kept
   Outcome outcome_;
   Explanation explanation_;
   std::string validated_;

@@ -41,7 +41,9 @@ struct Step {
   unsigned depth = 0;  ///< includes and redirects above
   std::string domain;  ///< whose record
   std::string term;    ///< as written; "" for the record itself
-  std::string what;    ///< "no match", "match", "record v=spf1 …", "temperror: mx mail.example: servfail"
+  std::string what;    ///< "no match", "match", the record's text, "temperror: mx mail.example: servfail"
+  std::vector<Question> asked;           ///< for this step alone, in order
+  unsigned terms = 0, void_lookups = 0;  ///< used up to here (§4.6.4)
 };
 
 struct Outcome {

@@ -41,6 +41,30 @@ TEST(CommandLine, WhatIsWrongIsUsage) {
       {"scan", "--ip", "x", "-"},
       {"config", "check", "a", "--config", "b"},
       {"explain", "tooshort"},
+      {"check"},
+      {"check", "spf"},
+      {"check", "spf", "--ip", "192.0.2.1"},
+      {"check", "spf", "--ip", "nonsense", "--mail-from", "a@b.example"},
+      {"check", "spf", "--ip", "192.0.2.1", "--mail-from", "a@b.example", "--resolver", "nobody"},
+      {"check", "dkim"},
+      {"check", "dmarc"},
+      {"check", "dmarc", "--from", "a@b.example", "message.eml"},
+      {"check", "dmarc", "--spf", "pass:b.example", "message.eml"},
+      {"check", "dmarc", "--from", "a@b.example, c@d.example"},
+      {"check", "dnsbl"},
+      {"check", "dnsbl", "not..a..name", "--zone", "bl.example"},
+      {"check", "dnsbl", "192.0.2.1", "--zone", "not..a.zone"},
+      {"dkim"},
+      {"dkim", "keygen", "--domain", "a.example", "--selector", "s"},
+      {"dkim", "keygen", "--domain", "a..example", "--selector", "s", "--out", "/nowhere/key"},
+      {"dkim", "keygen", "--domain", "a.example", "--selector", "", "--out", "/nowhere/key"},
+      {"dkim", "keygen", "--type", "dsa", "--domain", "a.example", "--selector", "s", "--out",
+       "/nowhere/key"},
+      {"dkim", "keygen", "--bits", "2047", "--domain", "a.example", "--selector", "s", "--out",
+       "/nowhere/key"},
+      {"dkim", "keygen", "--bits", "4097", "--domain", "a.example", "--selector", "s", "--out",
+       "/nowhere/key"},
+      {"dkim", "record"},
   };
   for (const auto& words : wrong) {
     const Said said = say(words);
@@ -54,7 +78,8 @@ TEST(CommandLine, HelpNamesEveryVerbAndEndsWell) {
   const Said said = say({"--help"});
   EXPECT_EQ(said.code, control::kOk);
   EXPECT_EQ(said.err, "");
-  for (const char* verb : {"serve", "config", "scan", "mailbox", "explain", "status", "reload", "verify"}) {
+  for (const char* verb :
+       {"serve", "config", "scan", "mailbox", "explain", "status", "reload", "verify", "check", "dkim"}) {
     EXPECT_NE(said.out.find(std::string("\n  ") + verb + " "), std::string::npos) << verb;
     const Said help = say({verb, "--help"});
     EXPECT_EQ(help.code, control::kOk) << verb;
@@ -80,6 +105,14 @@ TEST(CommandLine, AManifestThatIsNotThereIsConfig) {
     const Said said = say(words);
     EXPECT_EQ(said.code, control::kConfig) << said.err;
     EXPECT_TRUE(said.err.starts_with("/nowhere/postern.toml")) << said.err;
+  }
+}
+
+TEST(CommandLine, AMessageThatIsNotThereIsNoInput) {
+  for (const char* check : {"dkim", "arc", "dmarc"}) {
+    const Said said = say({"check", check, "/nowhere/message.eml"});
+    EXPECT_EQ(said.code, control::kNoInput) << said.err;
+    EXPECT_EQ(said.out, "");
   }
 }
 
