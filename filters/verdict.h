@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "filters/aggregate.h"
 #include "filters/authentication/results/field.h"
 
 namespace postern::filters {
@@ -58,6 +59,7 @@ struct Findings {
   std::optional<Demand> demand;
   /// What was authenticated, for Verdict.authentication.
   std::vector<results::MethodResult> authentication;
+  std::optional<AggregateRow> aggregate;  ///< for Verdict.aggregate
 };
 
 struct Verdict {
@@ -70,6 +72,8 @@ struct Verdict {
   Refusal refusal;                      ///< set when action is reject or defer
   /// Every method of authentication that was evaluated (RFC 8601), in the order iprev, spf, dkim, dmarc, arc.
   std::vector<results::MethodResult> authentication;
+  /// Where a DMARC policy was found and applied: what its owner is to be told. Not part of the JSON: it follows from the rest.
+  std::optional<AggregateRow> aggregate;
 };
 
 /// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete,

@@ -40,8 +40,12 @@ std::expected<void, Error> check_names(std::string_view mailbox, std::string_vie
   return {};
 }
 
-Batch::Batch(const Database& database, Directory& directory, MessageId newest)
-    : database_(database), directory_(directory), newest_at_open_(newest) {}
+Batch::Batch(const Database& database, Directory& directory, MessageId newest, const Options& options)
+    : database_(database),
+      directory_(directory),
+      refusals_(database, options),
+      counts_(database, options),
+      newest_at_open_(newest) {}
 
 std::expected<void, Error> Batch::check(const Transaction& transaction) const {
   if (transaction.deliveries.empty() && transaction.relays.empty())
@@ -107,6 +111,7 @@ std::expected<void, Error> Batch::add(const Transaction& transaction) {
   if (!checked) return checked;
   auto found = find_targets(transaction);
   if (!found) return found;
+  count(transaction.counted, transaction.received_at);
 
   const EntryRecord base{.id = transaction.id,
                          .octets = transaction.header.size() + transaction.body.size(),
@@ -134,6 +139,24 @@ std::expected<void, Error> Batch::add(const Transaction& transaction) {
   MessageId& newest = newest_of_core_[transaction.id.octets[6]];
   newest = std::max(newest, transaction.id);
   return {};
+}
+
+void Batch::count(const Counted& counted, std::chrono::sys_time<std::chrono::milliseconds> at) {
+  if (!counted.domain.empty() && !counts_.add(counted, at, writes_)) ++counts_overflowed_;
+}
+
+std::expected<void, Error> Batch::add(const Refusal& refusal) {
+  const std::uint32_t before = static_cast<std::uint32_t>(writes_.Count());
+  const bool kept = !refusal.envelope.empty() || !refusal.record.empty();
+  std::expected<void, Error> added;
+  if (kept) added = refusals_.add(refusal, writes_);
+  count(refusal.counted, refusal.received_at);  // exact, whatever becomes of the record
+  unhurried_ += static_cast<std::uint32_t>(writes_.Count()) - before;
+  return added;
+}
+
+void Batch::trim(std::chrono::sys_time<std::chrono::milliseconds> now) {
+  unhurried_ += static_cast<std::uint32_t>(refusals_.trim(now, writes_) + counts_.trim(now, writes_));
 }
 
 void Batch::put_content(const Transaction& transaction) {
@@ -277,17 +300,21 @@ rocksdb::WriteBatch& Batch::sealed() {
 
 void Batch::publish() {
   directory_.publish();
+  refusals_.publish();
   clear();
 }
 
 void Batch::roll_back() {
   directory_.roll_back();
+  refusals_.roll_back();
   clear();
 }
 
 void Batch::restart(MessageId newest) {
   newest_at_open_ = newest;
   newest_of_core_.fill(MessageId{});
+  refusals_.load();
+  counts_.restart();
 }
 
 // Put and Delete on a WriteBatch fail only for sizes beyond 4 GiB, which check() keeps out.
@@ -300,6 +327,7 @@ void Batch::remove(Table table, std::string_view key) {
 }
 
 void Batch::clear() {
+  unhurried_ = 0;
   ids_.clear();
   queue_changed_ = false;
   entries_here_.clear();

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "storage/codec.h"
+#include "storage/counts.h"
 #include "storage/database.h"
 #include "storage/directory.h"
 #include "storage/queue/record.h"
+#include "storage/refusals.h"
 
 namespace postern::storage {
 
@@ -24,10 +26,17 @@ namespace postern::storage {
 class Batch {
  public:
   /// `newest` is the largest message id in the store at open.
-  Batch(const Database& database, Directory& directory, MessageId newest);
+  Batch(const Database& database, Directory& directory, MessageId newest, const Options& options);
 
   /// An error concerns this transaction only and leaves the batch as it was.
   std::expected<void, Error> add(const Transaction& transaction);
+  std::expected<void, Error> add(const Refusal& refusal);
+  /// Puts in what must go of refusals and counters; a batch of its own, like a command.
+  void trim(std::chrono::sys_time<std::chrono::milliseconds> now);
+  /// Whether anybody is told that what is in it is durable. Refusals and trimming alone are lost by a power cut at worst.
+  bool needs_sync() const { return writes_.Count() > unhurried_; }
+  const Refusals& refusals() const { return refusals_; }
+  std::uint64_t counts_overflowed() const { return counts_overflowed_; }
 
   /// Likewise. Reads the entry, from this batch where it stands in it already.
   std::expected<void, Error> update(const QueueUpdate& update);
@@ -57,6 +66,7 @@ class Batch {
   std::expected<void, Error> check(const Transaction& transaction) const;
   std::expected<bool, Error> is_known(const MessageId& id) const;
   std::expected<void, Error> find_targets(const Transaction& transaction);
+  void count(const Counted& counted, std::chrono::sys_time<std::chrono::milliseconds> at);
   void put_content(const Transaction& transaction);
   void put_relays(const Transaction& transaction);
   std::expected<QueueEntry, Error> queued(const QueueKey& key) const;
@@ -72,6 +82,10 @@ class Batch {
 
   const Database& database_;
   Directory& directory_;
+  Refusals refusals_;
+  Counts counts_;
+  std::uint64_t counts_overflowed_ = 0;
+  std::uint32_t unhurried_ = 0;  ///< writes of `writes_` that need no sync
   rocksdb::WriteBatch writes_;
   std::vector<MessageId> ids_;  ///< added to this batch
   bool queue_changed_ = false;

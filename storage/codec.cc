@@ -12,6 +12,9 @@ using namespace record;
 
 constexpr std::string_view kHeaderLarger = "a header larger than its message";
 constexpr std::string_view kNotUtf8 = "a name that is not UTF-8";
+constexpr std::string_view kLongDomain = "a domain longer than a name can be";
+constexpr std::string_view kRowOfNobody = "a row without a domain";
+constexpr std::string_view kLongRow = "a row beyond its bound";
 constexpr std::string_view kLedgerOverdrawn = "a ledger with more closed than opened";
 
 std::uint32_t load_be32(std::string_view in, std::size_t at) {
@@ -88,6 +91,18 @@ void encode(const MessageRecord& record, std::string& out) {
 void encode_decision_prefix(std::size_t envelope_octets, std::string& out) {
   begin(out);
   put_varint(envelope_octets, out);
+}
+
+void encode_count(std::uint64_t count, std::string& out) {
+  begin(out);
+  put_varint(count, out);
+}
+
+Decoded<std::uint64_t> decode_count(std::string_view in) {
+  Reader reader(in);
+  const std::uint64_t count = reader.varint();
+  reader.require(count != 0, kZero);
+  return reader.finish(count);
 }
 
 Decoded<std::uint64_t> decode_format(std::string_view in) {
@@ -210,6 +225,24 @@ Decoded<MessageId> decode_message_key(std::string_view in) {
   if (in.size() > id.octets.size()) return bad_key(id.octets.size(), kOctetsLeft);
   std::ranges::transform(in, id.octets.begin(), [](char c) { return static_cast<std::uint8_t>(c); });
   return id;
+}
+
+void count_key(const CountName& name, std::string& out) {
+  out.resize(4);
+  store_be32(name.day, out.data());
+  out.push_back(static_cast<char>(name.domain.size()));
+  out.append(name.domain).append(name.row);
+}
+
+Decoded<CountName> decode_count_key(std::string_view in) {
+  if (in.size() < 5) return bad_key(in.size(), kEndsEarly);
+  const std::size_t domain = static_cast<unsigned char>(in[4]);
+  if (domain > kCountDomainOctetsMax) return bad_key(4, kLongDomain);
+  if (in.size() - 5 < domain) return bad_key(in.size(), kEndsEarly);
+  const CountName name{.day = load_be32(in, 0), .domain = in.substr(5, domain), .row = in.substr(5 + domain)};
+  if (domain == 0 && !name.row.empty()) return bad_key(5, kRowOfNobody);
+  if (name.row.size() > kCountRowOctetsMax) return bad_key(5 + domain + kCountRowOctetsMax, kLongRow);
+  return name;
 }
 
 std::uint64_t to_ms(std::chrono::sys_time<std::chrono::milliseconds> time) {

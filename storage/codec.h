@@ -71,6 +71,14 @@ struct DecisionView {
   std::string_view record;
 };
 
+inline constexpr std::size_t kCountDomainOctetsMax = 253;  ///< RFC 1035 §3.1, as text
+inline constexpr std::size_t kCountRowOctetsMax = 8192;
+/// Views into the decoded key. Without a domain there is no row either: the overflow.
+struct CountName {
+  std::uint32_t day = 0;
+  std::string_view domain, row;
+};
+
 /// Each encode() replaces what `out` held.
 void encode_format(std::uint64_t format, std::string& out);
 void encode(const Identity& identity, std::string& out);
@@ -81,6 +89,7 @@ void encode(const EntryRecord& record, std::string& out);
 void encode(const MessageRecord& record, std::string& out);
 /// What goes before the envelope; the value is this, the envelope, the record.
 void encode_decision_prefix(std::size_t envelope_octets, std::string& out);
+void encode_count(std::uint64_t count, std::string& out);
 
 Decoded<std::uint64_t> decode_format(std::string_view in);
 Decoded<Identity> decode_identity(std::string_view in);
@@ -90,6 +99,7 @@ Decoded<FolderRecord> decode_folder(std::string_view in);
 Decoded<EntryRecord> decode_entry(std::string_view in);
 Decoded<MessageRecord> decode_message(std::string_view in);
 Decoded<DecisionView> decode_decision(std::string_view in);
+Decoded<std::uint64_t> decode_count(std::string_view in);
 
 // Keys. A mailbox's key is its address.
 using EntryKey = std::array<char, 12>;  ///< mailbox, folder, uid
@@ -102,6 +112,7 @@ struct FolderName {
 };
 EntryKey entry_key(std::uint32_t mailbox, std::uint32_t folder, std::uint32_t uid);
 void folder_key(std::uint32_t mailbox, std::string_view name, std::string& out);
+void count_key(const CountName& name, std::string& out);
 inline std::string_view view(const EntryKey& key) {
   return {key.data(), key.size()};
 }
@@ -111,6 +122,7 @@ inline std::string_view message_key(const MessageId& id) {
 Decoded<EntryName> decode_entry_key(std::string_view in);
 Decoded<FolderName> decode_folder_key(std::string_view in);
 Decoded<MessageId> decode_message_key(std::string_view in);
+Decoded<CountName> decode_count_key(std::string_view in);
 
 std::uint64_t to_ms(std::chrono::sys_time<std::chrono::milliseconds> time);  ///< before 1970 counts as 1970
 std::chrono::sys_time<std::chrono::milliseconds> from_ms(std::uint64_t ms);

@@ -27,7 +27,7 @@ CommitThread::CommitThread(const Options& options, const Database& database, Dir
       database_(database),
       health_(std::move(health)),
       reopen_(std::move(reopen)),
-      batch_(database, directory, newest) {
+      batch_(database, directory, newest, options) {
   upkeep(Clock::now());  // so that the first statistics() and the first submit() know the disk
   thread_ = std::thread([this] { loop(); });
 }
@@ -92,7 +92,25 @@ bool CommitThread::update(QueueUpdate&& update, Completion& completion) {
 
 std::expected<void, Error> CommitThread::add(const Item& item) {
   if (log_suspect_) return not_tried();
+  if (item.refusal) {
+    if (!batch_.add(*item.refusal)) counters_.refusals_dropped.fetch_add(1, std::memory_order_relaxed);
+    return {};  // it may have been counted all the same
+  }
   return item.update ? batch_.update(*item.update) : batch_.add(item.transaction);
+}
+
+void CommitThread::submit(Refusal&& refusal) {
+  const std::size_t octets = kTransactionOverhead + refusal.envelope.size() + refusal.record.size() +
+                             refusal.counted.domain.size() + refusal.counted.row.size();
+  auto kept = std::make_unique<Refusal>(std::move(refusal));
+  std::unique_lock lock(mutex_);
+  if (stopping_ || !health_->well() || full(octets)) {
+    counters_.refusals_dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  queued_transactions_.fetch_add(1, std::memory_order_relaxed);
+  queued_octets_.fetch_add(octets, std::memory_order_relaxed);
+  enqueue(Item{.transaction = {}, .refusal = std::move(kept), .octets = octets}, lock);
 }
 
 std::expected<std::uint64_t, Error> CommitThread::run(Command& command) {
@@ -174,7 +192,7 @@ void CommitThread::note_arrivals(std::size_t count, Clock::time_point now) {
 std::size_t CommitThread::commit_from(std::size_t first) {
   std::size_t end = first;
   std::size_t octets = 0;
-  std::uint64_t added = 0;
+  std::uint64_t added = 0, transactions = 0;
   for (; end < taken_.size(); ++end) {
     Item& item = taken_[end];
     if (item.command != nullptr) break;
@@ -183,7 +201,8 @@ std::size_t CommitThread::commit_from(std::size_t first) {
     const std::expected<void, Error> fits = add(item);
     if (fits) {
       ++added;
-    } else {
+      if (!item.refusal) ++transactions;
+    } else if (item.completion != nullptr) {
       std::exchange(item.completion, nullptr)->done(fits);
     }
   }
@@ -197,16 +216,33 @@ std::size_t CommitThread::commit_from(std::size_t first) {
   const std::expected<void, Error> result = write();
   if (result && added > 0) {
     batch_.publish();
-    counters_.transactions.fetch_add(added, std::memory_order_relaxed);
+    counters_.refusals_kept.store(batch_.refusals().count(), std::memory_order_relaxed);
+    counters_.refusals_octets.store(batch_.refusals().octets(), std::memory_order_relaxed);
+    counters_.counts_overflowed.store(batch_.counts_overflowed(), std::memory_order_relaxed);
+    counters_.transactions.fetch_add(transactions, std::memory_order_relaxed);
     counters_.octets.fetch_add(octets - (end - first) * kTransactionOverhead, std::memory_order_relaxed);
   } else {
     batch_.roll_back();
+    for (std::size_t i = first; i < end; ++i)
+      if (taken_[i].refusal) counters_.refusals_dropped.fetch_add(1, std::memory_order_relaxed);
   }
   for (std::size_t i = first; i < end; ++i)
     if (taken_[i].completion != nullptr) taken_[i].completion->done(result);
   // Everyone has been told; giving back the memory of their messages comes after.
   for (std::size_t i = first; i < end; ++i) taken_[i] = Item{};
   return end;
+}
+
+void CommitThread::trim() {
+  if (log_suspect_ || !database_.is_open()) return;
+  batch_.trim(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
+  if (write()) {
+    batch_.publish();
+    counters_.refusals_kept.store(batch_.refusals().count(), std::memory_order_relaxed);
+    counters_.refusals_octets.store(batch_.refusals().octets(), std::memory_order_relaxed);
+  } else {
+    batch_.roll_back();
+  }
 }
 
 void CommitThread::execute(Command& command) {
@@ -256,7 +292,7 @@ std::expected<void, Error> CommitThread::write() {
 /// where it has a bound and where new mail is refused meanwhile.
 rocksdb::Status CommitThread::write_patiently() {
   rocksdb::WriteOptions options;
-  options.sync = true;
+  options.sync = batch_.needs_sync();
   options.no_slowdown = true;
   rocksdb::WriteBatch& writes = batch_.sealed();
   const Clock::time_point start = Clock::now();
@@ -302,6 +338,7 @@ void CommitThread::upkeep(Clock::time_point now) {
     health_->set(Trouble::failed, fmt::format("{}: the files of the store are gone", options_.path.string()));
   }
   recover();
+  if (upkeeps_ % kUpkeepsPerTrim == 0) trim();
   if (upkeeps_++ % kUpkeepsPerDiskCount == 0) count_disk();
   next_upkeep_ = now + (health_->has(Trouble::stalled) ? kStalledUpkeepInterval : kUpkeepInterval);
 }
@@ -373,6 +410,10 @@ void CommitThread::report(Statistics& statistics) const {
   statistics.failed_commits = value(counters_.failed);
   statistics.sync_microseconds = value(counters_.sync_microseconds);
   statistics.refused_full = value(counters_.refused);
+  statistics.refusals_kept = value(counters_.refusals_kept);
+  statistics.refusals_octets = value(counters_.refusals_octets);
+  statistics.refusals_dropped = value(counters_.refusals_dropped);
+  statistics.counts_overflowed = value(counters_.counts_overflowed);
   statistics.disk_octets = value(counters_.disk_octets);
   statistics.free_octets = value(counters_.free_octets);
   statistics.stalled = health_->has(Trouble::stalled);

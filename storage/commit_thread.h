@@ -50,6 +50,7 @@ class CommitThread {
   /// Fewer arrivals than this expected in Options::gather_time are not worth waiting for.
   static constexpr double kGatherMin = 3;
   static constexpr int kUpkeepsPerDiskCount = 10;  ///< counting our own files costs more
+  static constexpr int kUpkeepsPerTrim = 10;
 
   /// Opens the database again with nobody using it, loads the directory, gives the newest id. Called on the
   /// commit thread after a write has failed.
@@ -62,6 +63,7 @@ class CommitThread {
   CommitThread& operator=(const CommitThread&) = delete;
 
   bool submit(Transaction&& transaction, Completion& completion);
+  void submit(Refusal&& refusal);
   bool would_refuse() const;
   bool update(QueueUpdate&& update, Completion& completion);
   /// Waits for the outcome; not from the commit thread itself.
@@ -78,11 +80,14 @@ class CommitThread {
     Completion* completion = nullptr;
     Command* command = nullptr;
     std::unique_ptr<QueueUpdate> update{};
+    std::unique_ptr<Refusal> refusal{};  ///< then there is neither of the others
     std::size_t octets = 0;
   };
   struct Counters {
     std::atomic<std::uint64_t> commits{0}, transactions{0}, octets{0}, failed{0}, sync_microseconds{0},
         refused{0};
+    std::atomic<std::uint64_t> refusals_kept{0}, refusals_octets{0}, refusals_dropped{0},
+        counts_overflowed{0};
     std::atomic<std::uint64_t> disk_octets{0}, free_octets{0};
   };
 
@@ -98,6 +103,7 @@ class CommitThread {
   void note_arrivals(std::size_t count, Clock::time_point now);
   std::size_t commit_from(std::size_t first);
   void execute(Command& command);
+  void trim();
   std::unexpected<Error> not_tried() const;
   std::expected<void, Error> write();
   rocksdb::Status write_patiently();

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/counts.h"
 #include "storage/crc32c.h"
 #include "storage/info_log.h"
 
@@ -122,6 +123,7 @@ std::shared_ptr<const rocksdb::SliceTransform> insert_hint(Table table) {
     case Table::decisions:
     case Table::queue:
     case Table::outcomes:
+    case Table::refusals:
       return std::make_shared<CoreOfMessage>();
     case Table::folders:
     case Table::meta:
@@ -129,6 +131,7 @@ std::shared_ptr<const rocksdb::SliceTransform> insert_hint(Table table) {
           rocksdb::NewCappedPrefixTransform(sizeof(std::uint32_t) + Store::kFolderOctetsMax));
     case Table::mailboxes:  // written once each
     case Table::due:        // all over the destinations
+    case Table::counts:     // all over the domains
       return nullptr;
   }
   return nullptr;
@@ -146,6 +149,7 @@ rocksdb::ColumnFamilyOptions table_options(Table table, const Options& options,
   rocksdb::ColumnFamilyOptions result;
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   result.compression = rocksdb::kNoCompression;
+  if (table == Table::counts) result.merge_operator = count_adder();
   result.max_write_buffer_number = 4;  // a flush may lag behind by three before writing stops
   if (auto hint = insert_hint(table)) result.memtable_insert_with_hint_prefix_extractor = std::move(hint);
   if (table == Table::queue || table == Table::due) {

@@ -26,11 +26,13 @@ enum class Table : std::size_t {
   decisions,
   queue,
   due,
-  outcomes
+  outcomes,
+  refusals,
+  counts
 };
-inline constexpr std::array<std::string_view, 10> kTableNames = {
-    "default", "mailboxes", "folders", "entries", "messages",
-    "bodies",  "decisions", "queue",   "due",     "outcomes"};
+inline constexpr std::array<std::string_view, 12> kTableNames = {
+    "default",   "mailboxes", "folders", "entries",  "messages", "bodies",
+    "decisions", "queue",     "due",     "outcomes", "refusals", "counts"};
 
 /// `doing` is the sentence part in front: "message 0A…: read".
 Error error_of(const rocksdb::Status& status, std::string_view doing);

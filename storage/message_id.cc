@@ -44,6 +44,12 @@ std::string MessageId::text() const {
   return result;
 }
 
+std::chrono::sys_time<std::chrono::milliseconds> MessageId::made_at() const {
+  std::int64_t ms = 0;
+  for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | octets[i];
+  return std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(ms));
+}
+
 std::optional<MessageId> MessageId::parse(std::string_view text) {
   if (text.size() != kTextLength) return std::nullopt;
   MessageId id;

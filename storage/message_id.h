@@ -20,6 +20,7 @@ struct MessageId {
 
   static constexpr std::size_t kTextLength = 20;
   std::string text() const;
+  std::chrono::sys_time<std::chrono::milliseconds> made_at() const;
   static std::optional<MessageId> parse(std::string_view text);  ///< either case
   friend auto operator<=>(const MessageId&, const MessageId&) = default;
 };

@@ -171,6 +171,10 @@ bool Store::update(QueueUpdate&& update, Completion& completion) {
   return impl_->commit && impl_->commit->update(std::move(update), completion);
 }
 
+void Store::submit(Refusal&& refusal) {
+  if (impl_->commit) impl_->commit->submit(std::move(refusal));
+}
+
 bool Store::would_refuse() const {
   return !impl_->commit || impl_->commit->would_refuse();
 }
@@ -282,7 +286,9 @@ namespace {
 std::expected<std::string, Error> decision_part(const Database& database, const MessageId& id,
                                                 std::string_view DecisionView::* part) {
   const std::string where = "message " + id.text() + ": decision";
-  const auto value = database.get(Table::decisions, message_key(id), where);
+  auto value = database.get(Table::decisions, message_key(id), where);
+  if (!value && value.error().code == Code::not_found)
+    value = database.get(Table::refusals, message_key(id), where);
   if (!value) return std::unexpected(value.error());
   const auto decision = decode_decision(*value);
   if (!decision) return std::unexpected(corrupt(where, decision.error()));
@@ -299,6 +305,31 @@ std::expected<std::string, Error> Store::envelope(const MessageId& id) const {
 std::expected<std::string, Error> Store::record(const MessageId& id) const {
   return impl_->reading(
       [&](const Database& database) { return decision_part(database, id, &DecisionView::record); });
+}
+
+std::expected<std::vector<Count>, Error> Store::counts(std::uint32_t first_day, std::uint32_t last_day,
+                                                       std::size_t count) const {
+  return impl_->reading([&](const Database& database) -> std::expected<std::vector<Count>, Error> {
+    std::string first;
+    count_key({.day = first_day, .domain = {}, .row = {}}, first);
+    std::vector<Count> result;
+    const auto rows = database.iterate(Table::counts, rocksdb::ReadOptions());
+    for (rows->Seek(slice(first)); rows->Valid() && result.size() < count; rows->Next()) {
+      const auto name = decode_count_key(view(rows->key()));
+      if (!name) return std::unexpected(corrupt("a counter's key", name.error()));
+      if (name->day > last_day) break;
+      const auto value = decode_count(view(rows->value()));
+      if (!value)
+        return std::unexpected(
+            corrupt(fmt::format("counter of day {}, domain {}", name->day, name->domain), value.error()));
+      result.push_back(Count{.day = name->day,
+                             .domain = std::string(name->domain),
+                             .row = std::string(name->row),
+                             .count = *value});
+    }
+    if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "counters"));
+    return result;
+  });
 }
 
 std::expected<void, Error> Store::set_flags(std::string_view mailbox, std::string_view folder,

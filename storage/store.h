@@ -27,6 +27,12 @@ struct Delivery {
   std::uint32_t flags = 0;
 };
 
+/// What is counted once, by day: whoever reads the counters knows what `row` says. Nothing is counted without a domain.
+struct Counted {
+  std::string domain;  ///< rows of one domain stand together; at most kCountDomainOctetsMax
+  std::string row;     ///< at most kCountRowOctetsMax
+};
+
 /// All that one 250 stands for; written atomically or not at all. Moved into submit() and owned by the store
 /// until the completion has been called. The stored octets are `header` followed by `body`, once for all
 /// deliveries.
@@ -44,6 +50,7 @@ struct Transaction {
   /// Entries of the outbound queue, which are parts 0, 1 … of the message; the store fills in octets and
   /// received_ms. A transaction has at least one delivery or entry.
   std::vector<QueueEntry> relays;
+  Counted counted;  ///< in the same write
 };
 
 /// A change to one queue entry. Recipients that have come to their end already are left as they are; when none
@@ -60,12 +67,27 @@ struct QueueUpdate {
   std::vector<QueueOutcome> outcomes;
   /// Every recipient that still waits and that `outcomes` does not name ends so.
   std::optional<RecipientState> close_rest;
-  std::string close_reply;              ///< the evidence for close_rest
+  std::string close_reply;  ///< the evidence for close_rest
   /// Null: none. Shared, because an update that failed for a time is handed in again.
   std::shared_ptr<const Transaction> report;
   /// Of an entry that cannot be decoded: its key in the index of due times is taken out, so that the runner
   /// does not meet it again. Nothing else of this struct counts.
   std::string set_aside;
+};
+
+/// A message that was refused, as far as it is kept: why, and what is counted with it. No body.
+struct Refusal {
+  MessageId id;
+  std::chrono::sys_time<std::chrono::milliseconds> received_at{};
+  std::string envelope, record;  ///< JSON, as of a Transaction; both empty: only counted
+  Counted counted;
+};
+
+/// One counter: so many of `row`, on that day (days since 1970, UTC). Without a domain: what found no room of its own.
+struct Count {
+  std::uint32_t day = 0;
+  std::string domain, row;
+  std::uint64_t count = 0;
 };
 
 /// Told on the commit thread, exactly once per accepted submit(). Must be quick and must not call into the
@@ -97,6 +119,11 @@ struct Options {
   /// How long the first transaction of a batch waits for others, but only while so many arrive that several
   /// will come in that time: a sync costs the same for one and for fifty. 0: never.
   std::chrono::microseconds gather_time{1000};
+  /// Refusals are kept so long, and so much of them; then the oldest go.
+  std::chrono::milliseconds refusals_age_max = std::chrono::days(30);
+  std::uint64_t refusals_octets_max = 64U << 20;
+  std::uint32_t count_days_max = 30;  ///< days that are over and kept
+  std::size_t count_rows_per_day_max = 100'000;
 };
 
 struct MailboxInfo {
@@ -140,6 +167,10 @@ struct Statistics {
   std::uint64_t commits = 0, committed_transactions = 0, committed_octets = 0, failed_commits = 0;
   std::uint64_t sync_microseconds = 0;  ///< total spent in synced writes
   std::uint64_t refused_full = 0;       ///< submit() said no
+  std::uint64_t refusals_kept = 0, refusals_octets = 0;
+  std::uint64_t refusals_dropped =
+      0;  ///< a Refusal that could not be kept or counted: full, in trouble, too large
+  std::uint64_t counts_overflowed = 0;  ///< went to a day's overflow row
   bool stalled = false;
   std::uint64_t disk_octets = 0, free_octets = 0;
   std::string trouble;  ///< why nothing is taken now: one sentence part, empty when all is well
@@ -163,6 +194,10 @@ class Store {
   /// False: the queue is full, a stall lasts, or close() has begun; nothing was taken, `completion` will not
   /// be called, the client gets 452.
   [[nodiscard]] bool submit(Transaction&& transaction, Completion& completion);
+  /// Keeps why a message was refused, without anybody waiting for it: written with the next batch, and synced with the next one that
+  /// somebody waits for. A killed process loses none that was written, a power cut may lose the last. What cannot be taken is
+  /// dropped and counted.
+  void submit(Refusal&& refusal);
   /// Whether a submit() now would be refused; asked at MAIL, so that a body is not carried in vain.
   bool would_refuse() const;
   /// Hands a change of the queue to the commit thread, which groups it with whatever else waits. False: close()
@@ -179,9 +214,13 @@ class Store {
                                                    std::uint32_t after = 0, std::size_t count = 1000) const;
   /// The stored octets, header and body.
   std::expected<std::string, Error> message(const MessageId& id) const;
-  /// The JSON stored with the transaction.
+  /// The JSON stored with the transaction or the refusal.
   std::expected<std::string, Error> envelope(const MessageId& id) const;
   std::expected<std::string, Error> record(const MessageId& id) const;
+
+  /// The counters of the days first to last, ordered by day and domain; at most `count`.
+  std::expected<std::vector<Count>, Error> counts(std::uint32_t first_day, std::uint32_t last_day,
+                                                  std::size_t count = 1'000'000) const;
 
   /// Through the commit thread, synced before they return.
   std::expected<void, Error> set_flags(std::string_view mailbox, std::string_view folder, std::uint32_t uid,

@@ -65,6 +65,8 @@ class Verifier {
     check_references();
     check_contents(Table::bodies, "body");
     check_contents(Table::decisions, "decision");
+    check_refusals();
+    check_counts();
     check_meta();
     report_.queued = queue::verify(queue_, ledger_open_);
     if (problems_left_out_ > 0)
@@ -88,6 +90,8 @@ class Verifier {
   }
 
   void check_meta();
+  void check_refusals();
+  void check_counts();
   void check_mailboxes();
   void check_folders_and_entries();
   void check_folder(std::string_view key, std::string_view value,
@@ -158,6 +162,32 @@ void Verifier::check_meta() {
   if (!format) problem("the format record is missing");
   if (!identity) problem("the identity record is missing");
   if (!ledger) problem("the ledger is missing");
+}
+
+void Verifier::check_refusals() {
+  const auto rows = database_.iterate(Table::refusals, read_);
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    const auto id = decode_message_key(view(rows->key()));
+    if (!id) {
+      problem(fmt::format("a refusal's key ({}): {}", hex(view(rows->key())), id.error().text()));
+    } else if (const auto decision = decode_decision(view(rows->value())); !decision) {
+      problem(fmt::format("refusal {}: {}", id->text(), decision.error().text()));
+    }
+  }
+  check_end(*rows, Table::refusals);
+}
+
+void Verifier::check_counts() {
+  const auto rows = database_.iterate(Table::counts, read_);
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    const auto name = decode_count_key(view(rows->key()));
+    if (!name) {
+      problem(fmt::format("a counter's key ({}): {}", hex(view(rows->key())), name.error().text()));
+    } else if (const auto count = decode_count(view(rows->value())); !count) {
+      problem(fmt::format("counter of day {}, domain {}: {}", name->day, name->domain, count.error().text()));
+    }
+  }
+  check_end(*rows, Table::counts);
 }
 
 void Verifier::check_mailboxes() {

@@ -83,6 +83,7 @@ class Evaluation {
     pending |= !evaluate_dmarc();
     if (pending) return std::nullopt;
     look_for_rescue();
+    ask_forwarders();
     return std::move(outcomes_);
   }
 
@@ -149,8 +150,8 @@ class Evaluation {
   }
 
   /// The sealer says that DMARC passed for this author when the message came to it.
-  bool vouches(const arc::Sealer& sealer) const {
-    const auto field = results::parse(sealer.results, {.relaxed = true});
+  bool vouches(std::string_view value) const {
+    const auto field = results::parse(value, {.relaxed = true});
     if (!field) return false;
     return std::ranges::any_of(field->results, [this](const results::MethodResult& result) {
       if (result.method != "dmarc" || result.result != "pass") return false;
@@ -168,8 +169,29 @@ class Evaluation {
     outcomes_.rescue_in_doubt = outcomes_.arc.temporary && trusts(sealers.back());
     if (outcomes_.arc.status != arc::Status::pass) return;
     for (auto sealer = sealers.rbegin(); sealer != sealers.rend() && trusts(*sealer); ++sealer) {
-      if (!vouches(*sealer)) continue;
+      if (!vouches(sealer->results)) continue;
       outcomes_.rescuer = sealer->domain;
+      return;
+    }
+  }
+
+  /// A trusted forwarder hands the message over itself, and its newest results, which stand on top of all that bear its name, say
+  /// that DMARC passed. Older ones in its name could be anybody's.
+  void ask_forwarders() {
+    if (outcomes_.dmarc.result != dmarc::Result::fail || outcomes_.rescuer || !envelope_.client_counts())
+      return;
+    for (const TrustedForwarder& forwarder : policy_.forwarders) {
+      const bool here = std::ranges::any_of(forwarder.networks, [this](const Network& network) {
+        return network.contains(envelope_.client_ip);
+      });
+      if (!here) continue;
+      const auto newest = std::ranges::find_if(analysis_.fields(), [&](const HeaderField& field) {
+        return dkim::same_word(field.name, "Authentication-Results") &&
+               results::claimed_authserv_id(field.value) == forwarder.authserv_id;
+      });
+      if (newest == analysis_.fields().end() || !vouches(newest->value)) continue;
+      outcomes_.rescuer = forwarder.authserv_id;
+      outcomes_.rescued_by_results = true;
       return;
     }
   }

@@ -34,7 +34,8 @@ class Memo {
 };
 
 /// At Stage::data, where the policy wants it: findings SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_PERMERROR, DKIM_VALID, DKIM_INVALID,
-/// DMARC_PASS, DMARC_FAIL_NONE, DMARC_FAIL_QUARANTINE, DMARC_FAIL_REJECT, ARC_VALID, ARC_INVALID, ARC_RESCUED, NO_REVERSE_NAME and
+/// DMARC_PASS, DMARC_FAIL_NONE, DMARC_FAIL_QUARANTINE, DMARC_FAIL_REJECT, ARC_VALID, ARC_INVALID, ARC_RESCUED,
+/// FORWARDER_RESCUED, DMARC_OVERRIDDEN, NO_REVERSE_NAME and
 /// MULTIPLE_FROM, and findings.authentication. Everything that can be named is asked in one round. SPF is evaluated for MAIL FROM,
 /// or for HELO under the null reverse-path (RFC 7208 §2.4). Where the client is not known (a Unix socket) or is a server of our own
 /// house (LMTP), SPF and iprev are not evaluated, and DMARC can pass but not fail.

@@ -39,9 +39,11 @@ class Report {
     if (outcomes_.iprev) tell_iprev(*outcomes_.iprev);
     if (outcomes_.spf) tell_spf(*outcomes_.spf);
     tell_dkim();
+    if (outcomes_.dmarc.result == dmarc::Result::fail) dispose();
     tell_dmarc();
     tell_arc();
     demand();
+    if (outcomes_.dmarc.record) tell_owner();
   }
 
  private:
@@ -168,11 +170,20 @@ class Report {
   }
 
   void tell_failure(const std::string& evidence) {
+    if (accepted_)
+      return found("DMARC_OVERRIDDEN", 0,
+                   fmt::format("{}, and the manifest accepts that: {}", evidence, override_->reason));
+    if (outcomes_.rescuer && outcomes_.rescued_by_results)
+      return found(
+          "FORWARDER_RESCUED", 0,
+          fmt::format(
+              "DMARC fails for {}, but {}, which forwards to us and is trusted, says that it passed there",
+              outcomes_.dmarc.author_domain, *outcomes_.rescuer));
     if (outcomes_.rescuer)
       return found("ARC_RESCUED", 0,
                    fmt::format("DMARC fails for {}, but it passed when it came to {}, which is trusted",
                                outcomes_.dmarc.author_domain, *outcomes_.rescuer));
-    switch (outcomes_.dmarc.disposition) {
+    switch (asked_) {
       case dmarc::Policy::none:
         return found("DMARC_FAIL_NONE", policy_.dmarc_fail_none_score, evidence);
       case dmarc::Policy::quarantine:
@@ -204,31 +215,128 @@ class Report {
     });
   }
 
-  void demand() {
+  /// The override of the author's domain, or of the nearest one above it.
+  const DmarcOverride* find_override() const {
+    const std::string_view author = outcomes_.dmarc.author_domain;
+    const DmarcOverride* nearest = nullptr;
+    for (const DmarcOverride& one : policy_.overrides) {
+      const bool below = author.size() > one.domain.size() && author.ends_with(one.domain) &&
+                         author[author.size() - one.domain.size() - 1] == '.';
+      if (author != one.domain && !below) continue;
+      if (nearest == nullptr || one.domain.size() > nearest->domain.size()) nearest = &one;
+    }
+    return nearest;
+  }
+
+  void local_policy(std::string_view comment) { reasons_.emplace_back("local_policy", cut(comment)); }
+
+  /// What is asked for a failure, by the owner or by an override, and what is done about it by itself.
+  void dispose() {
     const dmarc::Outcome& dmarc = outcomes_.dmarc;
-    if (dmarc.result != dmarc::Result::fail || outcomes_.rescuer || let_in()) return;
-    if (dmarc.disposition == dmarc::Policy::none) return;
-    const std::string reason = fmt::format("DMARC fails for {}, whose policy is p={}", dmarc.author_domain,
-                                           dmarc::to_string(dmarc.disposition));
-    if (dmarc.disposition == dmarc::Policy::reject && policy_.dmarc_reject) {
+    asked_ = dmarc.disposition;
+    override_ = find_override();
+    if (override_ != nullptr) {
+      using enum DmarcOverride::Disposition;
+      accepted_ = override_->disposition == accept;
+      asked_ = override_->disposition == reject       ? dmarc::Policy::reject
+               : override_->disposition == quarantine ? dmarc::Policy::quarantine
+                                                      : dmarc::Policy::none;
+      local_policy(override_->reason);
+    } else if (dmarc.policy && dmarc.disposition != *dmarc.policy) {
+      reasons_.emplace_back("policy_test_mode", "t=y");
+    }
+    done_ = asked_;
+    if (outcomes_.rescuer) {
+      reasons_.emplace_back(
+          "trusted_forwarder",
+          fmt::format("{} {}", outcomes_.rescued_by_results ? "dmarc=pass, says" : "arc=pass, sealed by",
+                      cut(*outcomes_.rescuer)));
+      done_ = dmarc::Policy::none;
+    } else if (let_in() && done_ != dmarc::Policy::none) {
+      local_policy("the client or the recipient is on a list of those who are welcome");
+      done_ = dmarc::Policy::none;
+    } else if (override_ == nullptr) {
+      if (done_ == dmarc::Policy::reject && !policy_.dmarc_reject) {
+        local_policy("refusing is switched off");
+        done_ = dmarc::Policy::quarantine;
+      }
+      if (done_ == dmarc::Policy::quarantine && !policy_.dmarc_quarantine) {
+        local_policy("quarantine is switched off");
+        done_ = dmarc::Policy::none;
+      }
+    }
+  }
+
+  void demand() {
+    if (done_ == dmarc::Policy::none) return;
+    const dmarc::Outcome& dmarc = outcomes_.dmarc;
+    const std::string reason =
+        override_ != nullptr ? fmt::format("DMARC fails for {}, for which the manifest says {}: {}",
+                                           dmarc.author_domain, dmarc::to_string(asked_), override_->reason)
+                             : fmt::format("DMARC fails for {}, whose policy is p={}", dmarc.author_domain,
+                                           dmarc::to_string(asked_));
+    if (done_ == dmarc::Policy::reject) {
       if (outcomes_.rescue_in_doubt)
         findings_.incomplete.push_back("arc: the seal of a trusted sealer could not be verified");
       // RFC 7372 §3.2 has no code for DMARC alone; 5.7.26 says that several checks failed.
+      const std::string text =
+          override_ != nullptr
+              ? fmt::format("mail of {} that is not authentic is refused here", dmarc.author_domain)
+              : fmt::format("refused by the DMARC policy of {} (p=reject)", dmarc.author_domain);
       findings_.demand = {.action = Action::reject,
-                          .refusal = {.code = 550,
-                                      .enhanced = "5.7.26",
-                                      .text = fmt::format("refused by the DMARC policy of {} (p=reject)",
-                                                          dmarc.author_domain)},
+                          .refusal = {.code = 550, .enhanced = "5.7.26", .text = text},
                           .reason = reason};
-    } else if (policy_.dmarc_quarantine) {
+    } else {
       findings_.demand = {.action = Action::quarantine, .refusal = {}, .reason = reason};
     }
+  }
+
+  /// The row of an aggregate report: of a message whose evaluation came to an end.
+  void tell_owner() {
+    const dmarc::Outcome& dmarc = outcomes_.dmarc;
+    if (dmarc.result != dmarc::Result::pass && dmarc.result != dmarc::Result::fail) return;
+    const dmarc::Record& record = *dmarc.record;
+    const auto published = [](const std::optional<dmarc::Policy>& policy) {
+      return std::string(policy ? dmarc::to_string(*policy) : "");
+    };
+    AggregateRow row{
+        .policy_domain = dmarc.record_domain,
+        .header_from = dmarc.author_domain,
+        .envelope_from = cut(domain_of(envelope_.mail_from)),
+        .disposition = std::string(dmarc.result == dmarc::Result::pass ? "pass" : dmarc::to_string(done_)),
+        .dkim_aligned = dmarc.dkim_aligned,
+        .spf_aligned = dmarc.spf_aligned,
+        .reasons = reasons_,
+        .policy = published(record.policy),
+        .subdomain_policy = published(record.subdomains),
+        .nonexistent_policy = published(record.nonexistent),
+        .dkim_strict = record.dkim == dmarc::Alignment::strict,
+        .spf_strict = record.spf == dmarc::Alignment::strict,
+        .testing = record.testing,
+    };
+    if (outcomes_.spf) {
+      const bool helo = envelope_.mail_from.empty();
+      row.spf_domain = cut(helo ? std::string_view(envelope_.helo) : domain_of(envelope_.mail_from));
+      row.spf_scope = helo ? "helo" : "mfrom";
+      row.spf_result = spf::to_string(outcomes_.spf->result);
+    }
+    for (const dkim::SignatureResult& signature : outcomes_.dkim) {
+      if (row.dkim.size() == dkim::kSignaturesMax) break;
+      row.dkim.push_back({.domain = cut(signature.domain),
+                          .selector = cut(signature.selector),
+                          .result = std::string(dkim::to_string(signature.result))});
+    }
+    findings_.aggregate = std::move(row);
   }
 
   const Envelope& envelope_;
   const AuthenticationPolicy& policy_;
   const Outcomes& outcomes_;
   Findings& findings_;
+  dmarc::Policy asked_ = dmarc::Policy::none, done_ = dmarc::Policy::none;
+  bool accepted_ = false;  ///< by an override
+  const DmarcOverride* override_ = nullptr;
+  std::vector<std::pair<std::string, std::string>> reasons_;
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Outcomes {
   dmarc::Outcome dmarc;
   bool multiple_from = false;          ///< several From fields or author domains: dmarc is none
   std::optional<std::string> rescuer;  ///< the trusted sealer whose word outweighs the failure of DMARC
+  bool rescued_by_results = false;     ///< the rescuer is a trusted forwarder without ARC
   bool rescue_in_doubt =
       false;  ///< the newest seal claims to be a trusted sealer's, and its key could not be had
 };

@@ -123,6 +123,7 @@ Verdict decide(Stage stage, Findings findings, const Policy& policy) {
   verdict.required = policy.tag_score;
   verdict.findings = std::move(findings.found);
   verdict.authentication = std::move(findings.authentication);
+  verdict.aggregate = std::move(findings.aggregate);
   const bool anything_possible = !findings.incomplete.empty();
   verdict.incomplete = std::move(findings.incomplete);
   std::ranges::move(findings.unknown, std::back_inserter(verdict.incomplete));

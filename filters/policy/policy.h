@@ -6,7 +6,28 @@
 #include <string>
 #include <vector>
 
+#include "filters/ip.h"
+
 namespace postern::filters {
+
+/// What becomes of mail from one author domain, and those below it, that fails DMARC, whatever the domain's owner asks for.
+struct DmarcOverride {
+  enum class Disposition : std::uint8_t {
+    accept,  ///< as if nothing had failed
+    none,    ///< as under p=none: the score alone counts
+    quarantine,
+    reject,
+  };
+  std::string domain;  ///< A-labels, lower case; the most specific one counts
+  Disposition disposition = Disposition::none;
+  std::string reason;  ///< for the verdict and for aggregate reports
+};
+
+/// Who forwards mail without ARC, and whose word that it was authentic on arrival there outweighs a DMARC failure here.
+struct TrustedForwarder {
+  std::string authserv_id;  ///< lower case
+  std::vector<Network> networks;
+};
 
 /// What the postmaster decided about the authentication of senders, from [filter.authentication].
 struct AuthenticationPolicy {
@@ -17,6 +38,8 @@ struct AuthenticationPolicy {
   /// d= of ARC seals whose word that a message was authentic on arrival outweighs a DMARC failure; A-labels,
   /// lower case.
   std::vector<std::string> trusted_sealers;
+  std::vector<DmarcOverride> overrides;
+  std::vector<TrustedForwarder> forwarders;
   double spf_pass_score = 0, spf_fail_score = 3, spf_softfail_score = 1, spf_permerror_score = 0.5;
   double dkim_valid_score = -0.1, dkim_invalid_score = 0.1;
   double dmarc_pass_score = -0.1;

@@ -40,6 +40,7 @@ int run(int argc, const char* const* argv) {
   add_scan(app, chosen);
   add_check(app, chosen);
   add_dkim(app, chosen);
+  add_dmarc(app, chosen);
   add_mailbox(app, chosen);
   add_explain(app, chosen);
   add_status(app, chosen);

@@ -8,6 +8,7 @@
 
 #include "gateway/admin/http.h"
 #include "gateway/cli/output.h"
+#include "gateway/control/api.h"
 
 namespace postern::cli {
 namespace {
@@ -79,6 +80,16 @@ class RemoteView final : public View {
     return std::move(*json);
   }
 
+  std::expected<Json, storage::Error> dmarc_counters(const std::string& first,
+                                                     const std::string& last) override {
+    const auto body = get(fmt::format("/v1/dmarc/counters?first={}&last={}", admin::percent_encode(first),
+                                      admin::percent_encode(last)));
+    if (!body) return std::unexpected(body.error());
+    const auto json = control::parse(*body);
+    if (!json || !member_of(*json, "counters").is_array()) return std::unexpected(misunderstood("counters"));
+    return member_of(*json, "counters");
+  }
+
   std::expected<storage::VerifyReport, storage::Error> verify() override {
     const auto answer = client_.request("POST", "/v1/verify", {}, kVerifyPatience);
     if (!answer) return std::unexpected(error_of(answer.error()));
@@ -136,6 +147,17 @@ class StoreView final : public View {
     return store_->message(id);
   }
   std::expected<storage::VerifyReport, storage::Error> verify() override { return store_->verify(); }
+
+  std::expected<Json, storage::Error> dmarc_counters(const std::string& first,
+                                                     const std::string& last) override {
+    const auto counts =
+        store_->counts(control::day_from_text(first).value_or(0),
+                       control::day_from_text(last).value_or(UINT32_MAX), control::Api::kCountersMax);
+    if (!counts) return std::unexpected(counts.error());
+    Json all = Json::array();
+    for (const storage::Count& count : *counts) all.push_back(control::to_json(count));
+    return all;
+  }
 
   std::expected<Json, storage::Error> explanation(const storage::MessageId& id) override {
     const auto record = store_->record(id);

@@ -22,6 +22,9 @@ class View : public storage::MailboxSource {
   /// The decision record of a message with its envelope.
   virtual std::expected<control::Json, storage::Error> explanation(const storage::MessageId& id) = 0;
   virtual std::expected<storage::VerifyReport, storage::Error> verify() = 0;
+  /// The counters of DMARC's aggregate reports, as the API has them; days as 2026-11-24, "": from the first, to the last.
+  virtual std::expected<control::Json, storage::Error> dmarc_counters(const std::string& first,
+                                                                      const std::string& last) = 0;
 };
 
 /// A verb that cannot go on: a sentence and the exit code.

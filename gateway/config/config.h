@@ -26,6 +26,8 @@ struct StoreConfig {
   std::uint64_t memtable_octets = 32ULL << 20;
   std::uint64_t block_cache_octets = 64ULL << 20;
   std::uint64_t free_octets_min = 256ULL << 20;  ///< below: MAIL answers 452 4.3.1
+  std::uint64_t refusals_octets_max = 64ULL << 20;
+  std::uint32_t refusals_days_max = 30, dmarc_days_max = 30, dmarc_rows_per_day_max = 100'000;
   friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
 
@@ -168,11 +170,27 @@ struct LocalList {
   friend bool operator==(const LocalList&, const LocalList&) = default;
 };
 
+/// [[filter.authentication.override]]
+struct OverrideConfig {
+  std::string domain, disposition, reason = "local policy";
+  friend bool operator==(const OverrideConfig&, const OverrideConfig&) = default;
+};
+
+/// [[filter.authentication.forwarder]]
+struct ForwarderConfig {
+  std::string authserv_id;
+  std::vector<filters::Network> networks;
+  friend bool operator==(const ForwarderConfig&, const ForwarderConfig&) = default;
+};
+
 /// [filter.authentication]
 struct AuthenticationConfig {
   bool enabled = false;  ///< when the manifest does not say: whether dns.resolvers are set
   bool dmarc_reject = true, dmarc_quarantine = true;
   std::vector<std::string> trusted_sealers;
+  bool received_spf = false;
+  std::vector<OverrideConfig> overrides;
+  std::vector<ForwarderConfig> forwarders;
   double spf_pass_score = 0, spf_fail_score = 3, spf_softfail_score = 1, spf_permerror_score = 0.5;
   double dkim_valid_score = -0.1, dkim_invalid_score = 0.1;
   double dmarc_pass_score = -0.1;

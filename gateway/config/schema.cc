@@ -61,6 +61,7 @@ constexpr std::string_view kDnssec[] = {"validate", "trust", "off"};
 constexpr std::string_view kServices[] = {"mx", "lmtp"};
 constexpr std::string_view kBareLineEndings[] = {"reject", "normalize"};
 constexpr std::string_view kEarlyTalker[] = {"note", "reject"};
+constexpr std::string_view kDispositions[] = {"accept", "none", "quarantine", "reject"};
 constexpr std::string_view kBlocklistKinds[] = {"ip", "domain", "url", "hash"};
 constexpr std::string_view kDeliver[] = {"mailbox", "relay"};
 constexpr std::string_view kTlsPolicies[] = {"none", "may", "encrypt", "verify"};
@@ -110,6 +111,14 @@ constexpr Key kStore[] = {
      "Memory for table blocks read."},
     {"free_octets_min", slot<&StoreConfig::free_octets_min>, octets(0),
      "Free space of the file system below which MAIL answers 452 4.3.1."},
+    {"refusals_octets_max", slot<&StoreConfig::refusals_octets_max>, octets(0),
+     "Why messages were refused at the end of their data is kept for `explain`, as far as it fits in here; "
+     "the oldest go first."},
+    {"refusals_days_max", slot<&StoreConfig::refusals_days_max>, range(1, 3650), "And so long at most."},
+    {"dmarc_days_max", slot<&StoreConfig::dmarc_days_max>, range(1, 3650),
+     "Days for which the counters of DMARC aggregate reports are kept."},
+    {"dmarc_rows_per_day_max", slot<&StoreConfig::dmarc_rows_per_day_max>, range(1, 10'000'000),
+     "Rows of these counters in one day; what would need one more is counted in a row of its own."},
 };
 
 constexpr Key kControl[] = {
@@ -340,6 +349,28 @@ constexpr Key kFilter[] = {
      "Received fields beyond which a message is in a loop (RFC 5321 §6.3)."},
 };
 
+constexpr Key kOverride[] = {
+    {"domain", slot<&OverrideConfig::domain>, required(Shape::domain),
+     "Author domain; those below it are meant as well, but for what another entry says of them."},
+    {"disposition",
+     slot<&OverrideConfig::disposition>,
+     {.choices = kDispositions, .required = true},
+     "What becomes of its mail when DMARC fails: \"accept\" (as if nothing had failed), \"none\" (the score "
+     "alone counts), "
+     "\"quarantine\" or \"reject\"."},
+    {"reason",
+     slot<&OverrideConfig::reason>,
+     {},
+     "Why: for the verdict, and for the domain's owner in aggregate reports."},
+};
+
+constexpr Key kForwarder[] = {
+    {"authserv_id", slot<&ForwarderConfig::authserv_id>, required(Shape::domain),
+     "Its name in the Authentication-Results fields that it writes; it must take forged ones with this name "
+     "out."},
+    {"networks", slot<&ForwarderConfig::networks>, {.required = true}, "Where it sends from."},
+};
+
 constexpr Key kAuthentication[] = {
     {"enabled",
      slot<&AuthenticationConfig::enabled>,
@@ -358,6 +389,10 @@ constexpr Key kAuthentication[] = {
      "Quarantine what fails DMARC under p=quarantine, whatever its score; false: the score alone counts."},
     {"trusted_sealers", slot<&AuthenticationConfig::trusted_sealers>, shaped(Shape::domain),
      "Domains of forwarders and mailing lists whose ARC seal (d=) rescues a message that fails DMARC."},
+    {"received_spf",
+     slot<&AuthenticationConfig::received_spf>,
+     {},
+     "Whether a Received-SPF field (RFC 7208 §9.1) is written beside Authentication-Results."},
     {"spf_pass_score", slot<&AuthenticationConfig::spf_pass_score>, scores(), "Added when SPF passes."},
     {"spf_fail_score", slot<&AuthenticationConfig::spf_fail_score>, scores(), "Added when SPF fails."},
     {"spf_softfail_score", slot<&AuthenticationConfig::spf_softfail_score>, scores(),
@@ -417,6 +452,30 @@ constexpr Section many(std::string_view name, std::span<const Key> keys, std::st
           .append = [](Config& config) -> void* { return &(config.*List).emplace_back(); }};
 }
 
+constexpr Section kOverrides = {
+    .name = "filter.authentication.override",
+    .doc = "Mail that says it is from one domain and fails DMARC.",
+    .keys = kOverride,
+    .repeated = true,
+    .count = [](const Config& config) { return config.filter.authentication.overrides.size(); },
+    .at = [](Config& config, std::size_t index) -> void* {
+      return &config.filter.authentication.overrides[index];
+    },
+    .append = [](Config& config) -> void* { return &config.filter.authentication.overrides.emplace_back(); }};
+
+constexpr Section kForwarders = {
+    .name = "filter.authentication.forwarder",
+    .doc = "A forwarder without ARC whose word counts that a message was authentic when it came there.",
+    .keys = kForwarder,
+    .repeated = true,
+    .count = [](const Config& config) { return config.filter.authentication.forwarders.size(); },
+    .at = [](Config& config, std::size_t index) -> void* {
+      return &config.filter.authentication.forwarders[index];
+    },
+    .append = [](Config& config) -> void* {
+      return &config.filter.authentication.forwarders.emplace_back();
+    }};
+
 /// The list in [tls] begins with the certificate of [tls] itself.
 constexpr Section kCertificates = {
     .name = "tls.certificates",
@@ -468,6 +527,8 @@ constexpr Section kSections[] = {
     one<&Config::filter, &FilterConfig::authentication>(
         "filter.authentication", kAuthentication,
         "Who a message comes from: reverse name, SPF, DKIM, DMARC and ARC, by DNS."),
+    kOverrides,
+    kForwarders,
 };
 
 void set_initial(const Key& key, void* object) {

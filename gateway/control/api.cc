@@ -187,6 +187,19 @@ Response reload(const ApiServices& services) {
   return json_response(json, outcome.ok() ? 200 : 422);
 }
 
+/// The counters of `first` to `last`, days as 2026-11-24; without them all.
+Response counters(storage::Store& store, const std::string&, const Request& request) {
+  std::uint32_t first = 0, last = UINT32_MAX;
+  for (const auto& [key, day] : {std::pair<const char*, std::uint32_t*>{"first", &first}, {"last", &last}}) {
+    const std::string_view text = request.query_value(key);
+    if (text.empty()) continue;
+    const auto parsed = day_from_text(text);
+    if (!parsed) return bad_request(fmt::format("{}: expected a day as 2026-11-24", key));
+    *day = *parsed;
+  }
+  return listing("counters", store.counts(first, last, Api::kCountersMax));
+}
+
 // ---- the table ----------------------------------------------------------------------------------------------------------------------
 
 enum class Special : unsigned char { none, status, reload, scan };
@@ -207,6 +220,7 @@ constexpr Route kRoutes[] = {
     {.method = "POST", .prefix = kMailboxes, .suffix = "/expunge", .run = expunge},
     {.method = "GET", .prefix = kMessages, .suffix = "/record", .run = record},
     {.method = "GET", .prefix = kMessages, .run = message},
+    {.method = "GET", .prefix = "/v1/dmarc/counters", .run = counters},
     {.method = "POST", .prefix = "/v1/scan", .special = Special::scan},
     {.method = "POST", .prefix = "/v1/reload", .special = Special::reload},
     {.method = "POST", .prefix = "/v1/verify", .run = verify},

@@ -37,6 +37,7 @@ class Api {
   /// One read-out of `entries` gives at most so many.
   static constexpr std::size_t kEntriesMax = 10'000;
   static constexpr std::size_t kUidsMax = 100'000;
+  static constexpr std::size_t kCountersMax = 100'001;  ///< a day with all its rows
 
   explicit Api(ApiServices services) : services_(std::move(services)) {}
   Api(const Api&) = delete;

@@ -218,6 +218,30 @@ std::optional<storage::VerifyReport> report_from_json(const Json& json) {
   return report;
 }
 
+Json to_json(const storage::Count& count) {
+  const std::chrono::sys_days day{std::chrono::days(count.day)};
+  Json json = {{"day", timestamp(day).substr(0, 10)}};
+  if (count.domain.empty()) {
+    json["overflow"] = true;
+    json["count"] = count.count;
+    return json;
+  }
+  json["policy_domain"] = count.domain;
+  json["count"] = count.count;
+  const auto row = parse(count.row);
+  if (row && row->is_object())
+    json.update(*row);
+  else
+    json["row"] = count.row;
+  return json;
+}
+
+std::optional<std::uint32_t> day_from_text(std::string_view text) {
+  const auto time = parse_timestamp(std::string(text) + "T00:00:00.000Z");
+  if (!time || time->time_since_epoch().count() < 0) return std::nullopt;
+  return static_cast<std::uint32_t>(std::chrono::floor<std::chrono::days>(time->time_since_epoch()).count());
+}
+
 Json explanation(std::string_view id, std::string_view record, std::string_view envelope) {
   Json json = {{"id", id}};
   const auto decision = parse(record);

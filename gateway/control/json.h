@@ -41,6 +41,10 @@ Json to_json(const storage::MailboxInfo& mailbox);
 Json to_json(const storage::FolderInfo& folder);
 Json to_json(const storage::Entry& entry);
 Json to_json(const storage::VerifyReport& report);
+/// {day: "2026-11-24", policy_domain, count} and the members of the row; of what found no room of its own: {day, overflow: true, count}.
+Json to_json(const storage::Count& count);
+/// "2026-11-24" as days since 1970, UTC. None: it is no date, or one before 1970.
+std::optional<std::uint32_t> day_from_text(std::string_view text);
 /// {file, line, key, what, text} of each.
 Json to_json(const std::vector<config::Problem>& problems);
 

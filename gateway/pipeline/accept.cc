@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "filters/judge.h"
+#include "gateway/pipeline/aggregate.h"
 #include "gateway/pipeline/record.h"
 #include "gateway/pipeline/relays.h"
 #include "gateway/pipeline/replies.h"
@@ -53,6 +54,7 @@ class Acceptance {
   reactor::Task<bool> analyse();
   reactor::Task<smtp::Reply> store();
   storage::Transaction entry();
+  void keep_refusal();
   void add_deliveries(storage::Transaction& entry) const;
   bool note_full_mailboxes();
   std::vector<smtp::Decision> finish(const smtp::Reply& reply, bool stored);
@@ -82,8 +84,10 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
   verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts,
                                     mail_.snapshot->policy, answers, &memo_);
   mail_.timings.judge = since(start);
-  if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer)
+  if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer) {
+    keep_refusal();
     co_return finish(replies::refusal(*verdict_, replies::Moment::data, id()), false);
+  }
 
   if (note_full_mailboxes()) co_return finish(replies::over_quota(config_.over_quota == "refuse"), false);
   const smtp::Reply reply = co_await store();
@@ -137,9 +141,23 @@ void Acceptance::add_deliveries(storage::Transaction& entry) const {
   }
 }
 
+/// So that explain() can say why, whoever asks with the id of the reply. The client does not wait for it.
+void Acceptance::keep_refusal() {
+  const bool for_good =
+      verdict_->action == filters::Action::reject;  // what is deferred comes again, and counts then
+  storage::Counted counted;
+  if (for_good) counted = counted_for_dmarc(mail_.envelope, *verdict_);
+  core_.services.store.submit({.id = id_,
+                               .received_at = mail_.envelope.received_at,
+                               .envelope = envelope_json(mail_, body_->size()),
+                               .record = decision_json(mail_, *verdict_),
+                               .counted = std::move(counted)});
+}
+
 storage::Transaction Acceptance::entry() {
   const bool judged = mail_.snapshot->policy.enabled;
-  TracedMessage traced = put_trace_in_front(mail_.envelope, judged ? verdict() : nullptr, *analysis_);
+  TracedMessage traced = put_trace_in_front(mail_.envelope, judged ? verdict() : nullptr, *analysis_,
+                                            config_.filter.authentication.received_spf);
   storage::Transaction entry;
   entry.id = id_;
   entry.received_at = mail_.envelope.received_at;
@@ -149,6 +167,7 @@ storage::Transaction Acceptance::entry() {
   entry.body = traced.body;
   entry.envelope = envelope_json(mail_, body_->size());
   entry.record = decision_json(mail_, *verdict_);
+  entry.counted = counted_for_dmarc(mail_.envelope, *verdict_);
   add_deliveries(entry);
   entry.relays =
       relays_of(mail_, *verdict_, entry.header.size() + entry.body.size(), traced.return_path_octets);

@@ -15,6 +15,8 @@ filters::AuthenticationPolicy authentication(const config::AuthenticationConfig&
       .dmarc_reject = from.dmarc_reject,
       .dmarc_quarantine = from.dmarc_quarantine,
       .trusted_sealers = {},
+      .overrides = {},
+      .forwarders = {},
       .spf_pass_score = from.spf_pass_score,
       .spf_fail_score = from.spf_fail_score,
       .spf_softfail_score = from.spf_softfail_score,
@@ -32,6 +34,20 @@ filters::AuthenticationPolicy authentication(const config::AuthenticationConfig&
   };
   for (const std::string& sealer : from.trusted_sealers)
     if (auto domain = filters::ascii_domain(sealer)) policy.trusted_sealers.push_back(*std::move(domain));
+  for (const config::ForwarderConfig& one : from.forwarders)
+    if (auto id = filters::ascii_domain(one.authserv_id))
+      policy.forwarders.push_back({.authserv_id = *std::move(id), .networks = one.networks});
+  for (const config::OverrideConfig& one : from.overrides) {
+    using enum filters::DmarcOverride::Disposition;
+    auto domain = filters::ascii_domain(one.domain);
+    if (!domain) continue;
+    policy.overrides.push_back({.domain = *std::move(domain),
+                                .disposition = one.disposition == "accept"       ? accept
+                                               : one.disposition == "quarantine" ? quarantine
+                                               : one.disposition == "reject"     ? reject
+                                                                                 : none,
+                                .reason = one.reason});
+  }
   return policy;
 }
 

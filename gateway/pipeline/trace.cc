@@ -222,8 +222,42 @@ bool is_forged(const filters::HeaderField& field, std::string_view receiving_hos
   }
 }
 
+namespace {
+
+/// A value of Received-SPF. What a header of ASCII cannot hold becomes '?'; nothing can end the string or the line.
+std::string quoted_value(std::string_view value) {
+  std::string out = "\"";
+  for (const char c : value.substr(0, kHeloOctetsMax)) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c < ' ' || c == 0x7f ? '?' : c);  // char is signed: 8-bit is < ' '
+  }
+  return out + "\"";
+}
+
+}  // namespace
+
+std::string received_spf_field(const filters::Envelope& envelope, const filters::Verdict& verdict) {
+  const auto spf = std::ranges::find(verdict.authentication, "spf", &filters::results::MethodResult::method);
+  if (spf == verdict.authentication.end()) return {};
+  const bool helo = envelope.mail_from.empty();  // RFC 7208 §2.4
+  std::string out;
+  FoldedField field(out, "Received-SPF");
+  field.add(spf->result);
+  const auto pair = [&field](std::string_view key, std::string_view value, bool last = false) {
+    field.add(fmt::format("{}={}{}", key, quoted_value(value), last ? "" : ";"));
+  };
+  pair("identity", helo ? "helo" : "mailfrom");
+  pair("client-ip", envelope.client_ip.text());
+  pair("envelope-from", envelope.mail_from);
+  pair("helo", envelope.helo);
+  if (!spf->reason.empty()) pair("problem", spf->reason);
+  pair("receiver", envelope.receiving_host, true);
+  field.end();
+  return out;
+}
+
 TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filters::Verdict* verdict,
-                                 const filters::Analysis& analysis) {
+                                 const filters::Analysis& analysis, bool received_spf) {
   TracedMessage result{.body = analysis.message()};
   std::string& out = result.header;
   out.reserve(2 * kFrontOctetsExpected);
@@ -234,6 +268,7 @@ TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filter
     if (!verdict->authentication.empty())
       out.append(filters::results::write(
           {.authserv_id = envelope.receiving_host, .version = 1, .results = verdict->authentication}));
+    if (received_spf) out.append(received_spf_field(envelope, *verdict));
   }
   out.append(received_field(envelope));
   // A message that begins with a folded line would go on writing our last field.

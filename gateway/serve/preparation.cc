@@ -82,6 +82,10 @@ storage::Options store_options(const config::StoreConfig& config) {
   options.memtable_octets = config.memtable_octets;
   options.block_cache_octets = config.block_cache_octets;
   options.free_octets_min = config.free_octets_min;
+  options.refusals_octets_max = config.refusals_octets_max;
+  options.refusals_age_max = std::chrono::days(config.refusals_days_max);
+  options.count_days_max = config.dmarc_days_max;
+  options.count_rows_per_day_max = config.dmarc_rows_per_day_max;
   return options;
 }
 

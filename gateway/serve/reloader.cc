@@ -39,6 +39,11 @@ std::vector<std::string> restart_keys(const config::Config& running, const confi
   compare("store.memtable_octets", running.store.memtable_octets, next.store.memtable_octets);
   compare("store.block_cache_octets", running.store.block_cache_octets, next.store.block_cache_octets);
   compare("store.free_octets_min", running.store.free_octets_min, next.store.free_octets_min);
+  compare("store.refusals_octets_max", running.store.refusals_octets_max, next.store.refusals_octets_max);
+  compare("store.refusals_days_max", running.store.refusals_days_max, next.store.refusals_days_max);
+  compare("store.dmarc_days_max", running.store.dmarc_days_max, next.store.dmarc_days_max);
+  compare("store.dmarc_rows_per_day_max", running.store.dmarc_rows_per_day_max,
+          next.store.dmarc_rows_per_day_max);
   compare("control.socket", running.control.socket, next.control.socket);
   compare("metrics.listen", running.metrics.listen, next.metrics.listen);
   compare("dns.resolvers", running.dns.resolvers, next.dns.resolvers);

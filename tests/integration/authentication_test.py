@@ -200,6 +200,41 @@ def signed():
     check(found.count("dkim=pass") == 2, f"not two passes: {found}")
 
 
+@suite.case("a refusal can be explained by the id in its reply, and DMARC is counted; both survive a kill")
+def refusals():
+    server = gateway(f"{shared_servers().address}:{shared_servers().port}",
+                     filter={"authentication": {"received_spf": True, "override": [{"domain": "lenient.test", "disposition": "accept", "reason": "known to be broken"}]}})
+    try:
+        server.start()
+        refused = [deliver(server, "192.0.2.99", "a@strict.test", "a@strict.test", "refused@any.example") for _ in range(3)]
+        check(all(reply.code == 550 and reply.id for reply in refused), f"{refused[0]}")
+        check(deliver(server, "192.0.2.10", "a@good.test", "a@good.test", "good@any.example").code == 250, "not accepted")
+        check(deliver(server, "192.0.2.99", "a@lenient.test", "a@lenient.test", "lenient@any.example").code == 250, "not accepted")
+        check(b"\r\nReceived-SPF: pass identity=" in server.export("good@any.example")[0], "no Received-SPF")
+        for killed in (False, True):
+            record = server.json("explain", refused[0].id)
+            check(record["action"] == "reject" and record["refusal"]["enhanced"] == "5.7.26", f"{record}"[:500])
+            check(record["envelope"]["mail_from"] == "a@strict.test" and record["facts"], f"{record}"[:500])
+            check("DMARC_FAIL_REJECT" in server.cli("explain", refused[1].id).stdout.decode(), "the prose lacks the finding")
+            counters = {row["policy_domain"]: row for row in server.json("dmarc", "counters")}
+            strict, good, lenient = counters["strict.test"], counters["good.test"], counters["lenient.test"]
+            check(strict["count"] == 3 and strict["disposition"] == "reject" and strict["source_ip"] == "192.0.2.99" and
+                  strict["auth_results"]["spf"]["result"] == "fail" and strict["policy_published"]["p"] == "reject", f"{strict}")
+            check(good["count"] == 1 and good["disposition"] == "pass" and good["spf"] == "pass", f"{good}")
+            check(lenient["disposition"] == "none" and lenient["reasons"] == [{"type": "local_policy", "comment": "known to be broken"}], f"{lenient}")
+            check("strict.test" in server.cli("dmarc", "counters").stdout.decode(), "not in the table")
+            check(server.json("dmarc", "counters", "--to", "2020-01-01") == [], "a day long over has counters")
+            if not killed:
+                server.kill()
+        server.cli("verify")
+        server.start()
+        check(deliver(server, "192.0.2.99", "a@strict.test", "a@strict.test", "refused@any.example").code == 550, "not refused")
+        wait_until(lambda: {row["policy_domain"]: row for row in server.json("dmarc", "counters")}["strict.test"]["count"] == 4, 10, "the fourth is counted")
+        server.stop()
+    finally:
+        server.close()
+
+
 TROUBLE = ("nobody listens", "silence", "garbage")
 
 

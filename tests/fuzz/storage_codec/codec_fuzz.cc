@@ -44,7 +44,20 @@ void check_decision(std::string_view in) {
   if (out != in) std::abort();
 }
 
+void check_count(std::string_view in) {
+  const auto count = decode_count(in);
+  if (!is_record(in, count)) return;
+  std::string out;
+  encode_count(*count, out);
+  if (out != in) std::abort();
+}
+
 void check_keys(std::string_view in) {
+  if (const auto name = decode_count_key(in); is_record(in, name)) {
+    std::string out;
+    count_key(*name, out);
+    if (out != in) std::abort();
+  }
   if (const auto name = decode_entry_key(in); is_record(in, name))
     if (view(entry_key(name->mailbox, name->folder, name->uid)) != in) std::abort();
   if (const auto id = decode_message_key(in); is_record(in, id)) {
@@ -70,6 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(in, decode_entry(in));
   check(in, decode_message(in));
   check_decision(in);
+  check_count(in);
   check_keys(in);
   if (const auto id = MessageId::parse(in)) {
     const auto again = MessageId::parse(id->text());

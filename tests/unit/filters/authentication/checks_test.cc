@@ -276,6 +276,192 @@ TEST(Authentication, TheSwitchesOfDmarc) {
   EXPECT_EQ(judged(of, std::string(kMessage), zone, policy).action, Action::tag);
 }
 
+TEST(Authentication, TheManifestOverridesADomainsPolicy) {
+  using enum DmarcOverride::Disposition;
+  struct Row {
+    std::string_view name, policy;
+    std::vector<DmarcOverride> overrides;
+    Action action;
+    std::string_view finding, disposition, reason;
+    bool dmarc_reject = true;
+  };
+  const std::string_view reject_record = "v=DMARC1; p=reject", none_record = "v=DMARC1; p=none";
+  const Row rows[] = {
+      {"none of ours",
+       reject_record,
+       {{"b.test", accept, "x"}},
+       Action::reject,
+       "DMARC_FAIL_REJECT",
+       "reject",
+       ""},
+      {"accept",
+       reject_record,
+       {{"a.test", accept, "their list"}},
+       Action::accept,
+       "DMARC_OVERRIDDEN",
+       "none",
+       "local_policy: their list"},
+      {"none",
+       reject_record,
+       {{"a.test", none, "x"}},
+       Action::accept,
+       "DMARC_FAIL_NONE",
+       "none",
+       "local_policy: x"},
+      {"quarantine",
+       reject_record,
+       {{"a.test", quarantine, "x"}},
+       Action::quarantine,
+       "DMARC_FAIL_QUARANTINE",
+       "quarantine",
+       "local_policy: x"},
+      {"reject where the owner does not",
+       none_record,
+       {{"a.test", reject, "x"}},
+       Action::reject,
+       "DMARC_FAIL_REJECT",
+       "reject",
+       "local_policy: x"},
+      {"reject although refusing is off",
+       none_record,
+       {{"a.test", reject, "x"}},
+       Action::reject,
+       "DMARC_FAIL_REJECT",
+       "reject",
+       "local_policy: x",
+       false},
+      {"a domain above",
+       reject_record,
+       {{"test", none, "x"}},
+       Action::accept,
+       "DMARC_FAIL_NONE",
+       "none",
+       "local_policy: x"},
+      {"the nearest counts",
+       reject_record,
+       {{"a.test", accept, "near"}, {"test", reject, "far"}},
+       Action::accept,
+       "DMARC_OVERRIDDEN",
+       "none",
+       "local_policy: near"},
+      {"a name that only ends like it",
+       reject_record,
+       {{".test", accept, "x"}, {"st", accept, "x"}},
+       Action::reject,
+       "DMARC_FAIL_REJECT",
+       "reject",
+       ""},
+      {"testing",
+       "v=DMARC1; p=quarantine; t=y",
+       {},
+       Action::accept,
+       "DMARC_FAIL_NONE",
+       "none",
+       "policy_test_mode: t=y"},
+      {"refusing is off",
+       reject_record,
+       {},
+       Action::quarantine,
+       "DMARC_FAIL_REJECT",
+       "quarantine",
+       "local_policy: refusing is switched off",
+       false},
+  };
+  Envelope of = envelope();
+  of.client_ip = *Ip::parse("192.0.2.9");
+  of.mail_from = "x@soft.test";
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Policy policy = enabled();
+    policy.authentication.overrides = row.overrides;
+    policy.authentication.dmarc_reject = row.dmarc_reject;
+    policy.tag_score = 100;  // only what is demanded shows
+    const Verdict verdict = judged(of, std::string(kMessage), zone_with(row.policy), policy);
+    EXPECT_EQ(verdict.action, row.action) << verdict.reason;
+    EXPECT_NE(names_of(verdict).find(row.finding), std::string::npos) << names_of(verdict);
+    ASSERT_TRUE(verdict.aggregate);
+    EXPECT_EQ(verdict.aggregate->disposition, row.disposition);
+    std::string reasons;
+    for (const auto& [type, comment] : verdict.aggregate->reasons) reasons += type + ": " + comment;
+    EXPECT_EQ(reasons, row.reason);
+  }
+}
+
+TEST(Authentication, ATrustedForwardersResultsRescue) {
+  const std::string passed = "Authentication-Results: mx.forwarder.test; dmarc=pass header.from=a.test\r\n";
+  const std::string failed = "Authentication-Results: mx.forwarder.test; dmarc=fail header.from=a.test\r\n";
+  struct Row {
+    std::string_view name, ip;
+    std::string fields;
+    Action action;
+  };
+  const Row rows[] = {
+      {"its word", "192.0.2.9", passed, Action::accept},
+      {"from elsewhere", "192.0.2.200", passed, Action::reject},
+      {"another author", "192.0.2.9",
+       "Authentication-Results: mx.forwarder.test; dmarc=pass header.from=b.test\r\n", Action::reject},
+      {"another's field", "192.0.2.9",
+       "Authentication-Results: other.test; dmarc=pass header.from=a.test\r\n", Action::reject},
+      {"the newest counts", "192.0.2.9", failed + passed, Action::reject},
+      {"an older one does not spoil it", "192.0.2.9", passed + failed, Action::accept},
+      {"a broken one", "192.0.2.9", "Authentication-Results: mx.forwarder.test; dmarc=\"pass\r\n" + passed,
+       Action::reject},
+      {"none", "192.0.2.9", "", Action::reject},
+  };
+  Policy policy = enabled();
+  policy.tag_score = 100;
+  policy.authentication.forwarders = {{"mx.forwarder.test", {*Network::parse("192.0.2.0/25")}}};
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Envelope of = envelope();
+    of.client_ip = *Ip::parse(row.ip);
+    of.mail_from = "x@soft.test";
+    const Verdict verdict =
+        judged(of, row.fields + std::string(kMessage), zone_with("v=DMARC1; p=reject"), policy);
+    EXPECT_EQ(verdict.action, row.action) << verdict.reason;
+    EXPECT_EQ(names_of(verdict).find("FORWARDER_RESCUED") != std::string::npos, row.action == Action::accept);
+  }
+}
+
+TEST(Authentication, TheRowOfAnAggregateReport) {
+  const json zone = zone_with("v=DMARC1; p=reject; sp=none; adkim=s; rua=mailto:x@a.test");
+  const Verdict passed = judged(envelope(), with_signature("k"), zone, enabled());
+  ASSERT_TRUE(passed.aggregate);
+  const AggregateRow wanted{.policy_domain = "a.test",
+                            .header_from = "a.test",
+                            .envelope_from = "a.test",
+                            .disposition = "pass",
+                            .dkim_aligned = true,
+                            .spf_aligned = true,
+                            .reasons = {},
+                            .spf_domain = "a.test",
+                            .spf_scope = "mfrom",
+                            .spf_result = "pass",
+                            .dkim = {{.domain = "a.test", .selector = "k", .result = "pass"}},
+                            .policy = "reject",
+                            .subdomain_policy = "none",
+                            .nonexistent_policy = {},
+                            .dkim_strict = true};
+  EXPECT_EQ(*passed.aggregate, wanted);
+
+  Envelope of = envelope();
+  of.client_ip = *Ip::parse("192.0.2.9");
+  of.mail_from = "x@soft.test";
+  const Verdict rescued =
+      judged(of, sealed_message(kMessage, 1, "list.test", kVouch, "none"), zone, enabled());
+  ASSERT_TRUE(rescued.aggregate);
+  EXPECT_EQ(rescued.aggregate->disposition, "none");
+  ASSERT_EQ(rescued.aggregate->reasons.size(), 1U);
+  EXPECT_EQ(rescued.aggregate->reasons[0].first, "trusted_forwarder");
+  EXPECT_EQ(rescued.aggregate->reasons[0].second, "arc=pass, sealed by list.test");
+
+  EXPECT_FALSE(
+      judged(of, std::string(kMessage), zone_with(""), enabled()).aggregate);  // no policy, nobody to tell
+  of.mail_from = "x@slow.a.test";
+  EXPECT_FALSE(
+      judged(of, std::string(kMessage), zone, enabled()).aggregate);  // temperror: it did not come to an end
+}
+
 TEST(Authentication, AnAllowedClientIsNotRefusedAnAllowedSenderIs) {
   Envelope of = envelope();
   of.client_ip = *Ip::parse("192.0.2.9");

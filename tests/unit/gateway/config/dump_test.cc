@@ -53,7 +53,10 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"filter", member_count<FilterConfig>() - 3},  // allow, block and authentication are sections
       {"filter.allow", member_count<LocalList>()},
       {"filter.block", member_count<LocalList>()},
-      {"filter.authentication", member_count<AuthenticationConfig>()},
+      {"filter.authentication",
+       member_count<AuthenticationConfig>() - 2},  // overrides and forwarders are sections
+      {"filter.authentication.override", member_count<OverrideConfig>()},
+      {"filter.authentication.forwarder", member_count<ForwarderConfig>()},
   };
   ASSERT_EQ(std::size(cases), sections().size());
   for (std::size_t i = 0; i < std::size(cases); ++i) {
@@ -136,6 +139,15 @@ address = "second@bücher.example"
 tag_score = -0.3333333333333333
 [filter.allow]
 senders = ["<>", "@.a.example"]
+[filter.authentication]
+received_spf = true
+[[filter.authentication.override]]
+domain = "list.example"
+disposition = "accept"
+reason = "their \"list\""
+[[filter.authentication.forwarder]]
+authserv_id = "mx.forwarder.example"
+networks = ["192.0.2.0/24"]
 )"));
 }
 

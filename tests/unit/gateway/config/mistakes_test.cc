@@ -141,6 +141,13 @@ constexpr Mistake kValues[] = {
      "7: dns.resolvers: \"127.0.0.1:0\" is not IP:PORT or [IP6]:PORT; the port is 0\n"},
     {"a resolver without port", "[dns]\nresolvers = [\"::1\"]\n",
      "7: dns.resolvers: \"::1\" is not IP:PORT or [IP6]:PORT\n"},
+    {"an override of nobody", "[[filter.authentication.override]]\ndisposition = \"ignore\"\n",
+     "6: filter.authentication.override[0].domain: is missing\n7: "
+     "filter.authentication.override[0].disposition: "
+     "expected \"accept\", \"none\", \"quarantine\" or \"reject\", found the string \"ignore\"\n"},
+    {"a forwarder from nowhere",
+     "[[filter.authentication.forwarder]]\nauthserv_id = \"mx.forwarder.example\"\n",
+     "6: filter.authentication.forwarder[0].networks: is missing\n"},
     {"a blocklist without anything", "[[blocklist]]\n",
      "6: blocklist[0].zone: is missing\n6: blocklist[0].kind: is missing\n"},
     {"a blocklist of no kind", "[[blocklist]]\nzone = \"bl.test.example\"\nkind = \"mail\"\n",

@@ -192,6 +192,27 @@ TEST(SpamFields, ManyTestsAreFolded) {
   }
 }
 
+TEST(ReceivedSpf, SaysWhoWasCheckedAndHoldsWhatStrangersSaid) {
+  filters::Verdict verdict;
+  EXPECT_EQ(received_spf_field(envelope(), verdict), "");
+  verdict.authentication.push_back({.method = "spf", .result = "fail", .reason = "none of \"these\""});
+  filters::Envelope of = envelope();
+  of.client_ip = *filters::Ip::parse("192.0.2.1");
+  of.helo = "evil\r\nX: \"y\\";
+  const std::string field = received_spf_field(of, verdict);
+  expect_one_field(field, "Received-SPF");
+  for (const char* part : {"Received-SPF: fail", "identity=\"mailfrom\";", "client-ip=\"192.0.2.1\";",
+                           "helo=\"evil??X: \\\"y\\\\\";", "problem=\"none of \\\"these\\\"\";",
+                           "receiver=\"mx.test.example\"\r\n"})
+    EXPECT_NE(field.find(part), std::string::npos) << part << field;
+  of.mail_from.clear();
+  EXPECT_NE(received_spf_field(of, verdict).find("identity=\"helo\""), std::string::npos);
+
+  const Analysis analysis = Analysis::of("A: 1\r\n\r\n");
+  EXPECT_EQ(put_trace_in_front(of, &verdict, analysis).header.find("Received-SPF"), std::string::npos);
+  EXPECT_NE(put_trace_in_front(of, &verdict, analysis, true).header.find("Received-SPF"), std::string::npos);
+}
+
 struct FrontRow {
   std::string_view name, message, expected;  ///< what stands behind our fields
 };
