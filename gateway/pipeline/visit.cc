@@ -92,6 +92,7 @@ reactor::Task<smtp::Decision> Visit::at(smtp::Stage stage, const smtp::VisitFact
       co_return decision;
     }
     case smtp::Stage::helo:
+    case smtp::Stage::auth:
     case smtp::Stage::data:
     case smtp::Stage::message:
       break;
