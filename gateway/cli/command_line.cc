@@ -39,6 +39,7 @@ int run(int argc, const char* const* argv) {
   add_config_verb(app, chosen);
   add_scan(app, chosen);
   add_mailbox(app, chosen);
+  add_account(app, chosen);
   add_explain(app, chosen);
   add_status(app, chosen);
   add_reload(app, chosen);

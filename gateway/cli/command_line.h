@@ -25,6 +25,7 @@ void add_serve(CLI::App& app, Action& chosen);
 void add_config_verb(CLI::App& app, Action& chosen);
 void add_scan(CLI::App& app, Action& chosen);
 void add_mailbox(CLI::App& app, Action& chosen);
+void add_account(CLI::App& app, Action& chosen);
 void add_explain(CLI::App& app, Action& chosen);
 void add_status(CLI::App& app, Action& chosen);
 void add_reload(CLI::App& app, Action& chosen);
