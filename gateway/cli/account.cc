@@ -106,7 +106,7 @@ int passwd(const Options& options) {
   const auto account = account_of(*config, options.address);
   if (!account)
     return fail(
-        {.exit_code = control::kNotFound, .sentence = options.address + " is no account of the manifest"});
+        {.exit_code = control::kNoInput, .sentence = options.address + " is no account of the manifest"});
 
   std::string line;
   if (!options.remove) {
