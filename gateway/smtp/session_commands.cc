@@ -327,7 +327,7 @@ void Session::on_xclient(std::string_view argument) {
   if (!command) return say(command.error());
   if (!apply(std::move(*command))) return say(replies::kBadXclient);
   xclient_used_ = true;
-  hello_said_ = extended_ = false;
+  hello_said_ = extended_ = authenticated_ = false;
   phase_ = Phase::greeting;
 }
 
