@@ -44,6 +44,12 @@ class Checks {
       if (listener.service == Service::submissions && !places_.given("listener", i, "implicit_tls")) {
         listener.implicit_tls = true;
       }
+      if (listener.service == Service::submission || listener.service == Service::submissions) {
+        if (config_.submission.credentials.empty())
+          listener_problem(i, "service", "needs [submission] credentials, which is not set");
+        if (!config_.tls.enabled)
+          listener_problem(i, "service", "needs TLS, which [tls] enabled = false turns off");
+      }
       if (listener.implicit_tls && !config_.tls.enabled) {
         listener_problem(i, "implicit_tls", "needs TLS, which [tls] enabled = false turns off");
       }

@@ -154,6 +154,21 @@ struct QueueConfig {
   friend bool operator==(const QueueConfig&, const QueueConfig&) = default;
 };
 
+/// [submission]: mail of our own users, by AUTH.
+struct SubmissionConfig {
+  std::filesystem::path credentials;         ///< written by `postern account passwd`
+  std::uint32_t password_failures_max = 10;  ///< by client network, and by account, in a quarter of an hour
+  std::uint32_t recipients_per_hour_max = 1000;
+  friend bool operator==(const SubmissionConfig&, const SubmissionConfig&) = default;
+};
+
+/// [[signing]]: DKIM signatures on outgoing mail of a domain.
+struct SigningConfig {
+  std::string domain, selector;
+  std::filesystem::path key;
+  friend bool operator==(const SigningConfig&, const SigningConfig&) = default;
+};
+
 struct AccountConfig {
   std::string address;               ///< normal form
   std::vector<std::string> aliases;  ///< normal form; an address of ours
@@ -232,6 +247,8 @@ struct Config {
   std::vector<AccountConfig> accounts;
   RelayConfig relay;
   QueueConfig queue;
+  SubmissionConfig submission;
+  std::vector<SigningConfig> signing;
   FilterConfig filter;
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -58,17 +58,13 @@ constexpr Rule shaped(Shape shape) {
 constexpr std::string_view kOverQuota[] = {"defer", "refuse"};
 constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
 constexpr std::string_view kDnssec[] = {"validate", "trust", "off"};
-constexpr std::string_view kServices[] = {"mx", "lmtp"};
+constexpr std::string_view kServices[] = {"mx", "submission", "submissions", "lmtp"};
 constexpr std::string_view kBareLineEndings[] = {"reject", "normalize"};
 constexpr std::string_view kEarlyTalker[] = {"note", "reject"};
 constexpr std::string_view kDispositions[] = {"accept", "none", "quarantine", "reject"};
 constexpr std::string_view kBlocklistKinds[] = {"ip", "domain", "url", "hash"};
 constexpr std::string_view kDeliver[] = {"mailbox", "relay"};
 constexpr std::string_view kTlsPolicies[] = {"none", "may", "encrypt", "verify"};
-
-constexpr Refusal kServicesLater[] = {
-    {"submission", "\"submission\" needs AUTH, which this version does not have"},
-    {"submissions", "\"submissions\" needs AUTH, which this version does not have"}};
 
 constexpr Key kTop[] = {
     {"hostname", slot<&Config::hostname>, required(Shape::hostname),
@@ -158,8 +154,10 @@ constexpr Key kDns[] = {
 constexpr Key kListener[] = {
     {"address", slot<&ListenerConfig::address>, required(Shape::listener),
      "IP:PORT, [IP6]:PORT or unix:PATH. Port 0: the kernel picks one, and the log says which."},
-    {"service", slot<&ListenerConfig::service>, one_of(kServices, kServicesLater),
-     "\"mx\": SMTP from the internet. \"lmtp\": RFC 2033, one reply per recipient."},
+    {"service", slot<&ListenerConfig::service>, one_of(kServices),
+     "\"mx\": SMTP from the internet. \"submission\" (STARTTLS) and \"submissions\" (TLS at once): mail of "
+     "our own users, "
+     "by AUTH. \"lmtp\": RFC 2033, one reply per recipient."},
     {"implicit_tls",
      slot<&ListenerConfig::implicit_tls>,
      {},
@@ -332,6 +330,27 @@ constexpr Key kQueue[] = {
      "Messages up to this size, and reports, go before larger ones to the same destination."},
     {"keep_outcomes_s", slot<&QueueConfig::keep_outcomes_s>, range(0, 31'536'000),
      "Seconds for which `postern explain` knows what became of a relayed message, from its acceptance on."},
+};
+
+constexpr Key kSubmission[] = {
+    {"credentials", slot<&SubmissionConfig::credentials>, optional(Shape::text),
+     "File of password hashes, written by `postern account passwd`; read at start and at reload. Needed for "
+     "the services "
+     "\"submission\" and \"submissions\"."},
+    {"password_failures_max", slot<&SubmissionConfig::password_failures_max>, range(1, 10'000),
+     "Wrong passwords from one client network, and for one account, in a quarter of an hour; beyond it AUTH "
+     "answers 454."},
+    {"recipients_per_hour_max", slot<&SubmissionConfig::recipients_per_hour_max>, range(1, 1'000'000),
+     "Recipients that one account may write to in an hour; beyond it RCPT answers 450."},
+};
+
+constexpr Key kSigning[] = {
+    {"domain", slot<&SigningConfig::domain>, required(Shape::domain),
+     "Mail of our users with this domain in From is signed (RFC 6376)."},
+    {"selector", slot<&SigningConfig::selector>, required(Shape::ascii_domain),
+     "Under SELECTOR._domainkey.DOMAIN the public key is in DNS."},
+    {"key", slot<&SigningConfig::key>, required(Shape::text),
+     "File with the private key, RSA or Ed25519, in PEM."},
 };
 
 constexpr Key kFilter[] = {
@@ -520,6 +539,9 @@ constexpr Section kSections[] = {
         "Mail of our own to domains that are not ours: reports to the senders of relayed mail."),
     one<&Config::queue>("queue", kQueue,
                         "The outbound queue: when it tries, how much at once, when it gives up."),
+    one<&Config::submission>("submission", kSubmission,
+                             "Mail of our own users: AUTH under TLS, then anywhere."),
+    many<&Config::signing>("signing", kSigning, "A DKIM key of ours: once per domain and key."),
     one<&Config::filter>("filter", kFilter, "From the score of a message to what becomes of it."),
     one<&Config::filter, &FilterConfig::allow>("filter.allow", kLocalList,
                                                "Who is welcome whatever else is said."),

@@ -11,6 +11,7 @@
 #include "gateway/pipeline/record.h"
 #include "gateway/pipeline/relays.h"
 #include "gateway/pipeline/replies.h"
+#include "gateway/pipeline/submission.h"
 #include "gateway/pipeline/trace.h"
 
 namespace postern::pipeline {
@@ -46,17 +47,21 @@ class Acceptance {
     mail_.envelope.id = id_.text();
     mail_.envelope.received_at = now;
     body_ = std::make_shared<const smtp::Body>(std::move(mail_.transaction.body));
+    if (mail_.own) complete();
   }
 
   reactor::Task<std::vector<smtp::Decision>> run();
 
  private:
+  void complete();
   reactor::Task<bool> analyse();
   reactor::Task<smtp::Reply> store();
   storage::Transaction entry();
   void keep_refusal();
   void add_deliveries(storage::Transaction& entry) const;
   bool note_full_mailboxes();
+  void sign();
+  std::string with_signature(const TracedMessage& traced) const;
   std::vector<smtp::Decision> finish(const smtp::Reply& reply, bool stored);
   const std::string& id() const { return mail_.envelope.id; }
   const filters::Verdict* verdict() const { return verdict_ ? &*verdict_ : nullptr; }
@@ -69,6 +74,7 @@ class Acceptance {
   std::optional<filters::Analysis> analysis_;
   filters::authentication::Memo memo_;  ///< of analysis_, which does not move
   std::optional<filters::Verdict> verdict_;
+  std::string signature_;   ///< DKIM-Signature fields of ours; empty: none
   std::vector<bool> full_;  ///< LMTP: recipients whose mailbox has no room; empty: none
 };
 
@@ -82,7 +88,8 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
   const auto start = reactor::Clock::now();
   const Answers answers = answers_of(core_, *mail_.snapshot);
   verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts,
-                                    mail_.snapshot->policy, answers, &memo_);
+                                    mail_.own ? mail_.snapshot->own_policy : mail_.snapshot->policy, answers,
+                                    &memo_);
   mail_.timings.judge = since(start);
   if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer) {
     keep_refusal();
@@ -94,21 +101,46 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
   co_return finish(reply, reply.positive());
 }
 
+/// RFC 6409 §8. Where there is no memory for another copy, the message stays as it came.
+void Acceptance::complete() {
+  const auto now = std::chrono::floor<std::chrono::seconds>(mail_.envelope.received_at);
+  const auto better = completed(body_->view(), config_.hostname, id(), now);
+  if (!better) return;
+  smtp::Body body;
+  if (body.append(*better)) body_ = std::make_shared<const smtp::Body>(std::move(body));
+}
+
 /// False: the workers have too much to do already.
 reactor::Task<bool> Acceptance::analyse() {
   const auto start = reactor::Clock::now();
   if (body_->size() <= config_.limits.analysis_inline_octets_max) {
     analysis_ = filters::Analysis::of(body_->view());
+    sign();
     mail_.timings.analysis = since(start);
     co_return true;
   }
   auto work = [this] {
     analysis_ = filters::Analysis::of(body_->view());
+    sign();
     if (mail_.snapshot->policy.authentication.enabled) memo_.prepare(*analysis_);
   };
   const auto done = co_await core_.services.workers.run(std::move(work));
   mail_.timings.analysis = since(start);
   co_return done.has_value() && analysis_.has_value();
+}
+
+/// Our own users' mail, on whatever thread analyses it.
+void Acceptance::sign() {
+  if (!mail_.own) return;
+  signature_ = mail_.snapshot->signers.sign(
+      *analysis_, std::chrono::floor<std::chrono::seconds>(mail_.envelope.received_at));
+}
+
+/// Return-Path stays on top, because the queue takes it off again.
+std::string Acceptance::with_signature(const TracedMessage& traced) const {
+  std::string header = traced.header.substr(0, traced.return_path_octets);
+  header.append(signature_).append(traced.header, traced.return_path_octets);
+  return header;
 }
 
 /// Mailboxes may have filled up since RCPT. In LMTP each recipient hears of its own; in SMTP there is one
@@ -155,14 +187,14 @@ void Acceptance::keep_refusal() {
 }
 
 storage::Transaction Acceptance::entry() {
-  const bool judged = mail_.snapshot->policy.enabled;
+  const bool judged = mail_.snapshot->policy.enabled && !mail_.own;
   TracedMessage traced = put_trace_in_front(mail_.envelope, judged ? verdict() : nullptr, *analysis_,
                                             config_.filter.authentication.received_spf);
   storage::Transaction entry;
   entry.id = id_;
   entry.received_at = mail_.envelope.received_at;
   entry.mail_from = mail_.envelope.mail_from;
-  entry.header = std::move(traced.header);
+  entry.header = signature_.empty() ? std::move(traced.header) : with_signature(traced);
   entry.owner = body_;
   entry.body = traced.body;
   entry.envelope = envelope_json(mail_, body_->size());

@@ -31,6 +31,7 @@ struct Mail {
   std::shared_ptr<const Snapshot> snapshot;  ///< the one in force at MAIL
   std::string session_id;
   bool lmtp = false;
+  bool own = false;            ///< of a user of ours, by AUTH: completed, signed, not judged
   filters::Envelope envelope;  ///< recipients in the order of `addresses` and of transaction.recipients
   filters::Facts facts;
   std::vector<AcceptedAddress> addresses;

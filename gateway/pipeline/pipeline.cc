@@ -30,6 +30,10 @@ smtp::SessionLimits session_limits(const config::LimitsConfig& limits) {
   return session;
 }
 
+bool is_submission(const config::ListenerConfig& rules) {
+  return rules.service == config::Service::submission || rules.service == config::Service::submissions;
+}
+
 }  // namespace
 
 class Pipeline::Impl {
@@ -71,6 +75,7 @@ smtp::Terms Pipeline::terms(std::size_t listener, const filters::Ip& client) con
   const config::Config& config = snapshot->config;
   const config::ListenerConfig& rules = impl_->listener(listener, *snapshot);
   const bool lmtp = rules.service == config::Service::lmtp;
+  const bool submission = is_submission(rules);
   const bool same_machine = client.empty();  // a Unix socket
   const bool unlimited = same_machine || contains(config.limits.unlimited_from, client);
   const bool normalize =
@@ -87,7 +92,11 @@ smtp::Terms Pipeline::terms(std::size_t listener, const filters::Ip& client) con
   terms.implicit_tls = rules.implicit_tls;
   terms.session.tls_available = terms.tls != nullptr && !rules.implicit_tls;
   // Nobody listens between two processes of one machine.
-  terms.session.tls_required = config.tls.required && !same_machine;
+  terms.session.tls_required = (config.tls.required && !same_machine) || submission;
+  if (submission) {
+    terms.session.auth_mechanisms = kMechanisms;
+    terms.session.auth_required = true;
+  }
   terms.session.xclient_allowed = contains(rules.xclient_from, client);
   terms.session.local_network = unlimited;
   terms.admission = {.connections_max = config.limits.connections_max,
@@ -102,7 +111,9 @@ smtp::Terms Pipeline::terms(std::size_t listener, const filters::Ip& client) con
 }
 
 std::unique_ptr<smtp::Visit> Pipeline::visit(const smtp::Arrival& arrival) {
-  return std::make_unique<Visit>(impl_->core, arrival);
+  const auto snapshot = impl_->core.services.snapshots.get();
+  return std::make_unique<Visit>(impl_->core, arrival,
+                                 is_submission(impl_->listener(arrival.listener, *snapshot)));
 }
 
 reactor::Task<Pipeline::Scan> Pipeline::scan(filters::Envelope envelope, std::string message) {

@@ -50,6 +50,18 @@ smtp::Reply no_relaying() {
   return {.code = 550, .enhanced = "5.7.1", .text = "Relaying is not allowed"};
 }
 
+smtp::Reply not_authenticated() {
+  return {.code = 530, .enhanced = "5.7.0", .text = "Authentication is required"};
+}
+
+smtp::Reply not_your_address() {
+  return {.code = 553, .enhanced = "5.7.1", .text = "The sender is not an address of your account"};
+}
+
+smtp::Reply too_many_this_hour() {
+  return {.code = 450, .enhanced = "4.7.1", .text = "Too many recipients in an hour, try again later"};
+}
+
 smtp::Reply over_quota(bool refuse_for_good) {
   if (refuse_for_good) return {.code = 552, .enhanced = "5.2.2", .text = "The mailbox is full"};
   return {.code = 452, .enhanced = "4.2.2", .text = "The mailbox is full, try again later"};

@@ -18,6 +18,9 @@ smtp::Reply no_space(std::string_view id);       ///< 452 4.3.1
 smtp::Reply accepted(std::string_view id);       ///< 250 2.0.0
 smtp::Reply unknown_recipient();                 ///< 550 5.1.1
 smtp::Reply no_relaying();                       ///< 550 5.7.1
+smtp::Reply not_authenticated();                 ///< 530 5.7.0
+smtp::Reply not_your_address();                  ///< 553 5.7.1
+smtp::Reply too_many_this_hour();                ///< 450 4.7.1
 smtp::Reply over_quota(bool refuse_for_good);    ///< 552 5.2.2 or 452 4.2.2
 smtp::Reply not_mailbox(Resolution::Kind kind);  ///< for everything but Kind::mailbox
 

@@ -97,6 +97,15 @@ std::expected<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
   snapshot->client_tls = std::move(*client_tls);
   snapshot->lists = LocalLists(config.filter.allow, config.filter.block);
   snapshot->policy = make_policy(config.filter, config.blocklists, snapshot->lists);
+  snapshot->own_policy = snapshot->policy;
+  snapshot->own_policy.enabled = false;
+  auto credentials = config.submission.credentials.empty() ? Credentials::parse({}, {})
+                                                           : Credentials::load(config.submission.credentials);
+  if (!credentials) return std::unexpected(std::move(credentials.error()));
+  snapshot->credentials = std::move(*credentials);
+  auto signers = Signers::load(config.signing);
+  if (!signers) return std::unexpected(std::move(signers.error()));
+  snapshot->signers = std::move(*signers);
   if (config.tls.enabled) {
     auto contexts = load_contexts(config, std::move(tickets), warnings);
     if (!contexts) return std::unexpected(std::move(contexts.error()));

@@ -9,8 +9,11 @@
 #include "filters/policy/policy.h"
 #include "gateway/config/config.h"
 #include "gateway/delivery/route/routes.h"
+#include "gateway/pipeline/credentials.h"
 #include "gateway/pipeline/directory.h"
 #include "gateway/pipeline/local_lists.h"
+#include "gateway/pipeline/login_guard.h"
+#include "gateway/pipeline/submission.h"
 #include "gateway/tls/client_context.h"
 #include "gateway/tls/contexts.h"
 
@@ -25,6 +28,9 @@ struct Snapshot {
   std::shared_ptr<const tls::ClientContext> client_tls;  ///< towards next hops
   LocalLists lists;
   filters::Policy policy;
+  filters::Policy own_policy;  ///< for our own users' mail: only what protects the system itself
+  std::shared_ptr<const Credentials> credentials;
+  Signers signers;
   std::shared_ptr<const tls::Contexts> tls;  ///< null: [tls] enabled = false
 };
 
@@ -43,6 +49,8 @@ class SnapshotHolder {
   void set(std::shared_ptr<const Snapshot> next) {
     current_.store(std::move(next), std::memory_order_release);
   }
+
+  LoginGuard logins;  ///< what a reload must not forget
 
  private:
   std::atomic<std::shared_ptr<const Snapshot>> current_;

@@ -29,8 +29,12 @@ std::string_view reason_of(Resolution::Kind kind) {
 
 }  // namespace
 
-Visit::Visit(Core& core, const smtp::Arrival& arrival)
-    : core_(core), arrival_(arrival), snapshot_(core.services.snapshots.get()) {}
+Visit::Visit(Core& core, const smtp::Arrival& arrival, bool submission)
+    : core_(core),
+      arrival_(arrival),
+      snapshot_(core.services.snapshots.get()),
+      submission_(submission),
+      login_(core, arrival_) {}
 
 void Visit::reset() {
   envelope_.mail_from.clear();
@@ -61,7 +65,7 @@ void Visit::look_at_client(const smtp::VisitFacts& facts) {
 
 reactor::Task<filters::Verdict> Visit::judge(filters::Stage stage) {
   const Answers answers = answers_of(core_, *snapshot_);
-  auto verdict = co_await judge_and_ask(stage, envelope_, nullptr, facts_, snapshot_->policy, answers);
+  auto verdict = co_await judge_and_ask(stage, envelope_, nullptr, facts_, policy(), answers);
   co_return verdict;
 }
 
@@ -89,6 +93,11 @@ reactor::Task<smtp::Decision> Visit::at(smtp::Stage stage, const smtp::VisitFact
     }
     case smtp::Stage::rcpt: {
       auto decision = co_await at_rcpt(facts);
+      co_return decision;
+    }
+    case smtp::Stage::auth: {
+      snapshot_ = core_.services.snapshots.get();
+      auto decision = co_await login_.step(facts.session.pending_auth(), snapshot_);
       co_return decision;
     }
     case smtp::Stage::helo:
@@ -125,6 +134,10 @@ reactor::Task<smtp::Decision> Visit::at_mail(const smtp::VisitFacts& facts) {
     core_.journal.degraded("mail", "store_full");
     co_return reject("mail", replies::no_room(), "the store takes nothing now");
   }
+  if (submission_) {
+    if (auto refusal = sender_refusal(command.path))
+      co_return reject("mail", std::move(*refusal), "not an address of the account");
+  }
   const filters::Verdict verdict = co_await judge(filters::Stage::mail);
   timings_.mail = since(start);
   if (refuses(verdict))
@@ -132,11 +145,28 @@ reactor::Task<smtp::Decision> Visit::at_mail(const smtp::VisitFacts& facts) {
   co_return smtp::Decision{.reply = replies::ok()};
 }
 
+/// RFC 6409 §6.1: the account's own addresses, and the null path for disposition notifications.
+std::optional<smtp::Reply> Visit::sender_refusal(const smtp::Path& path) const {
+  if (!login_.succeeded()) return replies::not_authenticated();
+  if (path.null) return std::nullopt;
+  const Resolution found = snapshot_->directory.resolve(path, arrival_.local.ip);
+  if (found.kind == Resolution::Kind::mailbox && found.mailbox == login_.account()) return std::nullopt;
+  return replies::not_your_address();
+}
+
 reactor::Task<smtp::Decision> Visit::at_rcpt(const smtp::VisitFacts& facts) {
   const auto start = reactor::Clock::now();
   const smtp::Path& path = facts.session.pending_rcpt().path;
   const std::string address = path.normal_form();
   Resolution found = snapshot_->directory.resolve(path, arrival_.local.ip);
+  if (submission_ && login_.succeeded()) {
+    if (found.kind == Resolution::Kind::foreign) found = snapshot_->directory.resolve_own(path.mailbox);
+    const bool room = core_.services.snapshots.logins.take_recipient(
+        login_.account(), snapshot_->config.submission.recipients_per_hour_max,
+        reactor::Reactor::current().now());
+    if (!room)
+      co_return reject("rcpt", replies::too_many_this_hour(), "the account writes to too many", address);
+  }
   if (found.kind != Resolution::Kind::mailbox && found.kind != Resolution::Kind::relay)
     co_return reject("rcpt", replies::not_mailbox(found.kind), reason_of(found.kind), address);
 
@@ -173,6 +203,7 @@ reactor::Task<std::vector<smtp::Decision>> Visit::message(smtp::Transaction tran
   Mail mail{.snapshot = snapshot_,
             .session_id = arrival_.session_id,
             .lmtp = envelope_.protocol.find("LMTP") != std::string::npos,  // UTF8LMTPS as well
+            .own = submission_ && login_.succeeded(),
             .envelope = envelope_,
             .facts = std::exchange(facts_, {}),
             .addresses = std::exchange(addresses_, {}),

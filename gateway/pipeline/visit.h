@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "gateway/pipeline/core.h"
+#include "gateway/pipeline/login.h"
 #include "gateway/pipeline/mail.h"
 #include "gateway/smtp/server/handler.h"
 
@@ -13,8 +15,8 @@ namespace postern::pipeline {
 /// core's thread.
 class Visit final : public smtp::Visit {
  public:
-  /// `core` must outlive it.
-  Visit(Core& core, const smtp::Arrival& arrival);
+  /// `core` must outlive it. `submission`: only who has authenticated may send, and may send anywhere.
+  Visit(Core& core, const smtp::Arrival& arrival, bool submission = false);
 
   reactor::Task<smtp::Decision> at(smtp::Stage stage, const smtp::VisitFacts& facts) override;
   reactor::Task<std::vector<smtp::Decision>> message(smtp::Transaction transaction,
@@ -26,6 +28,9 @@ class Visit final : public smtp::Visit {
   reactor::Task<smtp::Decision> at_mail(const smtp::VisitFacts& facts);
   reactor::Task<smtp::Decision> at_rcpt(const smtp::VisitFacts& facts);
   reactor::Task<filters::Verdict> judge(filters::Stage stage);
+  /// Why a user of ours may not use that sender address, or write to so many; none: they may.
+  std::optional<smtp::Reply> sender_refusal(const smtp::Path& path) const;
+  const filters::Policy& policy() const { return submission_ ? snapshot_->own_policy : snapshot_->policy; }
   void look_at_client(const smtp::VisitFacts& facts);
   smtp::Decision reject(std::string_view stage, smtp::Reply reply, std::string_view reason,
                         std::string_view recipient = {});
@@ -37,6 +42,8 @@ class Visit final : public smtp::Visit {
   filters::Facts facts_;
   std::vector<AcceptedAddress> addresses_;
   Timings timings_;
+  const bool submission_;
+  Login login_;
 };
 
 }  // namespace postern::pipeline

@@ -50,6 +50,7 @@ CommandLine split_command(std::string_view line);
 /// What the grammar must know of the session.
 struct GrammarContext {
   bool extended = true;  ///< EHLO or LHLO was said: parameters are allowed
+  bool auth = false;     ///< MAIL may carry AUTH= (RFC 4954 §5), which is read over
   bool smtputf8 = true;  ///< for RCPT: SMTPUTF8 was given at MAIL; for MAIL the command itself may carry it
   std::uint64_t message_octets_max =
       std::numeric_limits<std::uint64_t>::max();  ///< SIZE= above it answers 552 5.3.4

@@ -23,6 +23,12 @@ bool usable(const Reply& reply) {
   return (reply.code >= 200 && reply.code < 300) || (reply.code >= 400 && reply.code < 600);
 }
 
+/// Behind the mechanism of AUTH stands a password.
+std::string_view loggable(std::string_view line) {
+  const CommandLine command = split_command(line);
+  return command.verb == Verb::auth ? command.word : line;
+}
+
 Reply our_mistake() {
   return {.code = 451, .enhanced = "4.3.0", .text = "Internal error, try again"};
 }
@@ -49,6 +55,7 @@ Step Session::next() {
         std::string().swap(kept_);
         return Close{.abortive = close_abortive_, .cause = cause_};
       case Phase::command:
+      case Phase::auth:
         if (!read_command()) return need_input(options_.limits.command_timeout);
         break;
       case Phase::data:
@@ -146,6 +153,7 @@ std::string Session::protocol_name() const {
     name = smtputf8_ ? "UTF8SMTP" : "ESMTP";  // RFC 6531 §4.3
   }
   if (tls_active_) name += 'S';
+  if (authenticated_) name += 'A';
   return name;
 }
 
@@ -258,7 +266,7 @@ void Session::say_positive(const Reply& reply, const replies::Fixed& standard) {
 /// Remembers it for the log and, for a command refused for good, counts it. `wire` may lie in the output.
 void Session::note_refusal(int code, std::string_view wire, bool count) {
   if (phase_ == Phase::closed) return;
-  last_refusal_.assign(current_line_.substr(0, kRefusalOctetsMax));
+  last_refusal_.assign(loggable(current_line_).substr(0, kRefusalOctetsMax));
   if (!last_refusal_.empty()) last_refusal_ += " -> ";
   last_refusal_.append(wire.substr(0, std::min(wire.find('\r'), kRefusalOctetsMax)));
   if (code < 500 || !count) return;
@@ -302,11 +310,14 @@ void Session::decide(Reply reply, bool close_after) {
     return;
   }
   phase_ = Phase::command;
+  if (stage_ == Stage::auth && reply.code == 334) return decide_auth(reply);
   if (!usable(reply) && !(stage_ == Stage::data && reply.code == 354)) reply = our_mistake();
   const bool closing =
       close_after || reply.code == 421;  // RFC 5321 §3.8: 421 announces that the channel is closed
   current_line_ = asked_line_;
-  if (stage_ == Stage::data) {
+  if (stage_ == Stage::auth) {
+    decide_auth(reply);
+  } else if (stage_ == Stage::data) {
     if (transaction_.chunked && !(closing && !reply.positive())) {
       start_chunks(reply);
     } else if (transaction_.chunked) {
@@ -339,6 +350,7 @@ void Session::decide(Reply reply, bool close_after) {
         ++counts_.recipients;
         say_positive(reply, replies::kRecipientOk);
         break;
+      case Stage::auth:
       case Stage::data:
       case Stage::message:
         break;  // handled above

@@ -45,8 +45,11 @@ struct SessionOptions {
   Protocol protocol = Protocol::smtp;
   SessionLimits limits;
   BareLineEndings bare_line_endings = BareLineEndings::reject;
-  bool tls_available = false;    ///< STARTTLS is offered
-  bool tls_required = false;     ///< MAIL before STARTTLS answers 530 5.7.0
+  bool tls_available = false;  ///< STARTTLS is offered
+  bool tls_required = false;   ///< MAIL before STARTTLS answers 530 5.7.0
+  /// AUTH is offered under TLS with these mechanisms (RFC 4954), separated by blanks; empty: there is no AUTH.
+  std::string auth_mechanisms;
+  bool auth_required = false;    ///< MAIL before AUTH answers 530 5.7.0
   bool xclient_allowed = false;  ///< this client's network may use XCLIENT
   bool local_network = false;    ///< exempt from errors_max etc. (limits.unlimited_from)
 };
@@ -79,10 +82,18 @@ struct Transaction {
   bool normalized = false;  ///< bare line endings were turned into CRLF
 };
 
+/// What the client says inside AUTH. The base64 is untouched.
+struct AuthInput {
+  std::string mechanism;              ///< as typed, one that is offered
+  bool begins = false;                ///< the command itself; else the answer to a challenge
+  std::optional<std::string> base64;  ///< none: AUTH came without an initial response
+};
+
 /// Where the driver must be asked. The session waits until decide() was called.
 enum class Stage : std::uint8_t {
   connect,  ///< before the greeting; positive: greet with it (a 220 with empty text means the standard greeting)
   helo,     ///< EHLO, HELO, LHLO
+  auth,  ///< pending_auth(): 235 lets in, 334 with the challenge in base64 as its text goes on, all else refuses
   mail,     ///< pending_mail()
   rcpt,     ///< pending_rcpt()
   data,     ///< DATA or first BDAT; positive means 354 is sent or the chunk is taken
@@ -148,6 +159,9 @@ class Session {
   /// True at a command boundary outside a transaction's data: a drain may interrupt now.
   bool at_command_boundary() const;
 
+  const AuthInput& pending_auth() const { return pending_auth_; }
+  /// AUTH has succeeded.
+  bool authenticated() const { return authenticated_; }
   const MailCommand& pending_mail() const { return pending_mail_; }
   const RcptCommand& pending_rcpt() const { return pending_rcpt_; }
   std::string_view pending_rcpt_text() const { return pending_rcpt_text_; }
@@ -172,7 +186,7 @@ class Session {
   const std::string& last_refusal() const { return last_refusal_; }
 
  private:
-  enum class Phase : std::uint8_t { greeting, command, asking, data, chunk, starttls, closed };
+  enum class Phase : std::uint8_t { greeting, command, auth, asking, data, chunk, starttls, closed };
   /// Where MAIL … end of data stands. `failed`: a chunk was refused, only RSET, a new hello or the LAST chunk lead out.
   enum class Progress : std::uint8_t { none, open, chunks, failed };
 
@@ -215,6 +229,12 @@ class Session {
   void say_hello();
   void reset_transaction();
 
+  // session_auth.cc: AUTH and the lines inside it.
+  void on_auth(std::string_view argument, std::string_view line);
+  void on_auth_line(std::string_view line, bool bare);
+  void decide_auth(const Reply& reply);
+  bool offers_auth() const { return !options_.auth_mechanisms.empty() && tls_active_ && !authenticated_; }
+
   // session_data.cc: DATA, BDAT and what becomes of the message.
   void on_data(std::string_view line);
   void on_bdat(std::string_view argument, std::string_view line);
@@ -244,6 +264,7 @@ class Session {
   std::string refusal_;  ///< wire form: the answer to the chunk being thrown away; empty: the chunk is taken
   int refusal_code_ = 0;
   std::uint64_t chunk_left_ = 0;
+  AuthInput pending_auth_;
   MailCommand pending_mail_;
   RcptCommand pending_rcpt_;
   Transaction transaction_;
@@ -257,7 +278,7 @@ class Session {
   Stage stage_ = Stage::connect;
   Verb verb_ = Verb::unknown;  ///< of the last command
   char last_octet_ = 0;        ///< of the line under way
-  bool xclient_used_ = false, tls_active_ = false, pipelined_early_ = false;
+  bool xclient_used_ = false, tls_active_ = false, pipelined_early_ = false, authenticated_ = false;
   bool extended_ = false, pending_extended_ = false;  ///< EHLO or LHLO, not HELO
   bool hello_said_ = false, refused_at_connect_ = false, line_too_long_ = false;
   /// The line under way was refused at a bare LF: silence up to its CRLF.

@@ -40,6 +40,11 @@ bool allowed_before_tls(Verb verb) {
          verb == Verb::quit;
 }
 
+/// RFC 4954 §6: what may be said before AUTH where AUTH is a must is everything but what moves mail.
+bool moves_mail(Verb verb) {
+  return verb == Verb::mail || verb == Verb::etrn || verb == Verb::vrfy || verb == Verb::expn;
+}
+
 bool takes_no_argument(Verb verb) {
   return verb == Verb::data || verb == Verb::rset || verb == Verb::quit || verb == Verb::starttls;
 }
@@ -84,6 +89,7 @@ void append_number_line(std::string& out, std::string_view keyword, std::uint64_
 
 /// One complete line without its ending. `bare`: an LF ended it, and no CR stood before.
 void Session::execute(std::string_view line, bool bare) {
+  if (phase_ == Phase::auth) return on_auth_line(line, bare);
   ++counts_.commands;
   if (!input_.empty() && !extended_) pipelined_early_ = true;  // RFC 2920 §3.1: not before EHLO told of it
   const CommandLine command = split_command(line);
@@ -106,6 +112,10 @@ void Session::execute(std::string_view line, bool bare) {
 
 /// Of a line over the limit only the beginning was kept: enough to know what it is.
 void Session::execute_too_long(std::string_view beginning, bool bare) {
+  if (phase_ == Phase::auth) {
+    phase_ = Phase::command;
+    return say(replies::kAuthLineTooLong);
+  }
   ++counts_.commands;
   const CommandLine command = split_command(beginning);
   verb_ = command.verb;
@@ -165,6 +175,8 @@ void Session::dispatch(const CommandLine& command, std::string_view line) {
   if (refused_at_connect_ && command.verb != Verb::quit) return say(replies::kRefusedAtConnect);
   if (options_.tls_required && !tls_active_ && !allowed_before_tls(command.verb))
     return say(replies::kMustStartTls);
+  if (options_.auth_required && !authenticated_ && moves_mail(command.verb))
+    return say(replies::kMustAuthenticate);
   if (takes_no_argument(command.verb) && !command.argument.empty()) return say(replies::kNoArgumentAllowed);
 
   switch (command.verb) {
@@ -199,7 +211,7 @@ void Session::dispatch(const CommandLine& command, std::string_view line) {
     case Verb::xclient:
       return on_xclient(command.argument);
     case Verb::auth:
-      return say(replies::kNoAuth);
+      return on_auth(command.argument, line);
     case Verb::expn:  // RFC 5321 §7.3: lists are nobody's business
     case Verb::etrn:
     case Verb::turn:
@@ -239,6 +251,7 @@ void Session::say_hello() {
   append_line(output_, "BINARYMIME");                                            // RFC 3030
   append_line(output_, "DSN");                                                   // RFC 3461
   if (options_.tls_available && !tls_active_) append_line(output_, "STARTTLS");  // RFC 3207 §4.2: not again
+  if (offers_auth()) append_line(output_, "AUTH " + options_.auth_mechanisms);   // RFC 4954 §3
   if (options_.xclient_allowed) append_line(output_, "XCLIENT NAME ADDR PORT PROTO HELO");
   // RFC 9422 §4: MAILMAX counts every MAIL, RCPTMAX every RCPT; we count only accepted RCPT and so keep the
   // promise.
@@ -263,8 +276,9 @@ void Session::on_mail(std::string_view argument, std::string_view line) {
   if (progress_ == Progress::failed) return say(replies::kNeedsRset);
   if (progress_ == Progress::chunks) return say(replies::kInsideChunks);
   if (progress_ != Progress::none) return say(replies::kNestedMail);
-  auto mail =
-      parse_mail(argument, {.extended = extended_, .message_octets_max = options_.limits.message_octets_max});
+  auto mail = parse_mail(argument, {.extended = extended_,
+                                    .auth = !options_.auth_mechanisms.empty(),
+                                    .message_octets_max = options_.limits.message_octets_max});
   if (!mail) return say(mail.error());
   pending_mail_ = std::move(*mail);
   ask(Stage::mail, line);
@@ -313,7 +327,7 @@ void Session::on_xclient(std::string_view argument) {
   if (!command) return say(command.error());
   if (!apply(std::move(*command))) return say(replies::kBadXclient);
   xclient_used_ = true;
-  hello_said_ = extended_ = false;
+  hello_said_ = extended_ = authenticated_ = false;
   phase_ = Phase::greeting;
 }
 

@@ -50,6 +50,18 @@ inline constexpr Fixed kNoXclient{550, "550 5.7.1 XCLIENT is not for you\r\n"};
 inline constexpr Fixed kMustStartTls{530,
                                      "530 5.7.0 Must issue a STARTTLS command first\r\n"};  // RFC 3207 §4
 
+// AUTH: RFC 4954 §6.
+inline constexpr Fixed kMustAuthenticate{530, "530 5.7.0 Authentication is required\r\n"};
+inline constexpr Fixed kAuthNeedsTls{538, "538 5.7.11 AUTH needs TLS, send STARTTLS first\r\n"};
+inline constexpr Fixed kAuthTwice{503, "503 5.5.1 You are authenticated already\r\n"};
+inline constexpr Fixed kAuthInTransaction{503, "503 5.5.1 AUTH must stand outside a transaction\r\n"};
+inline constexpr Fixed kAuthUnknown{504, "504 5.5.4 This mechanism is not offered\r\n"};
+inline constexpr Fixed kAuthArguments{501, "501 5.5.4 AUTH takes a mechanism and one initial response\r\n"};
+inline constexpr Fixed kAuthCancelled{501, "501 5.7.0 Authentication is cancelled\r\n"};
+inline constexpr Fixed kAuthLineTooLong{500, "500 5.5.6 The line is too long\r\n"};
+inline constexpr Fixed kAuthBadLine{501, "501 5.5.2 The line is no base64\r\n"};
+inline constexpr Fixed kAuthDone{235, "235 2.7.0 Authenticated\r\n"};
+
 // Lines that are no commands.
 inline constexpr Fixed kLineTooLong{500, "500 5.5.2 Line too long\r\n"};  // RFC 5321 §4.5.3.1.10
 inline constexpr Fixed kBareLineFeed{500, "500 5.5.2 A command must end in CRLF\r\n"};  // §2.3.8

@@ -50,6 +50,7 @@ struct House {
       case smtp::Stage::data:
         if (session.mail()->path.mailbox.local == "nodata") return {451, "4.3.2", "No data now"};
         return {354, {}, {}};
+      case smtp::Stage::auth:
       case smtp::Stage::message:
         break;
     }

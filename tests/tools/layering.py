@@ -12,7 +12,7 @@ SOURCE = os.environ.get("POSTERN_SOURCE") or os.path.dirname(os.path.dirname(os.
 # Rooms: what each may include of the others (gateway/README.md).
 ROOMS = {"filters": {"filters"}, "storage": {"storage"}, "gateway": {"gateway", "filters", "storage"}}
 # Inside the gateway: pure parts have no arrow to what waits.
-PURE = {"gateway/smtp", "gateway/proxy", "gateway/config", "gateway/tls", "gateway/log", "gateway/metrics"}
+PURE = {"gateway/smtp", "gateway/smtp/client", "gateway/smtp/sasl", "gateway/delivery/report", "gateway/proxy", "gateway/config", "gateway/tls", "gateway/log", "gateway/metrics"}
 WAITING = "gateway/reactor"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

@@ -243,11 +243,11 @@ constexpr Mistake kListeners[] = {
      "[control]\nsocket = \"x.sock\"\n[[listener]]\naddress = \"unix:x.sock\"\n",
      "9: listener[1].address: \"unix:/etc/postern/x.sock\" is control.socket already, line 7\n"},
     {"no such service", "[[listener]]\naddress = \"127.0.0.1:110\"\nservice = \"pop3\"\n",
-     "8: listener[1].service: expected \"mx\" or \"lmtp\", found the string \"pop3\"\n"},
+     "8: listener[1].service: expected \"mx\", \"submission\", \"submissions\" or \"lmtp\", found the string \"pop3\"\n"},
     {"submission", "[[listener]]\naddress = \"127.0.0.1:587\"\nservice = \"submission\"\n",
-     "8: listener[1].service: \"submission\" needs AUTH, which this version does not have\n"},
+     "8: listener[1].service: needs [submission] credentials, which is not set\n"},
     {"submissions", "[[listener]]\naddress = \"127.0.0.1:465\"\nservice = \"submissions\"\n",
-     "8: listener[1].service: \"submissions\" needs AUTH, which this version does not have\n"},
+     "8: listener[1].service: needs [submission] credentials, which is not set\n"},
     {"a wrong network of proxies",
      "[[listener]]\naddress = \"127.0.0.1:26\"\nproxy_protocol_from = [\"lb\"]\n",
      "8: listener[1].proxy_protocol_from: \"lb\" is not a network, such as 192.0.2.0/24 or 2001:db8::/32\n"},
@@ -339,7 +339,7 @@ TEST(ConfigMistakes, ManyMistakesAreAsManyLines) {
       "2: coers: unknown key; did you mean \"cores\"?\n"
       "3: workers: 0 is out of range: 1 to 256\n"
       "5: listener[0].address: \"0.0.0.0\" is not IP:PORT, [IP6]:PORT or unix:PATH; the port is missing\n"
-      "8: listener[1].service: \"submission\" needs AUTH, which this version does not have\n"
+      "8: listener[1].service: needs [submission] credentials, which is not set\n"
       "10: limits.recipients_max: expected an integer from 1 to 100000, found the string \"many\"\n"
       "13: limits.unlimited_from: \"10.0.0.0/40\" is not a network, such as 192.0.2.0/24 or 2001:db8::/32\n"
       "16: tls.certificate: needs key, which is not set\n"

@@ -23,6 +23,7 @@ inline std::string_view stage_name(smtp::Stage stage) {
     case smtp::Stage::connect:
       return "connect";
     case smtp::Stage::helo:
+    case smtp::Stage::auth:
       return "helo";
     case smtp::Stage::mail:
       return "mail";
