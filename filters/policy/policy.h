@@ -3,10 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace postern::filters {
+
+namespace rules {
+class RuleSet;
+}
 
 /// What the postmaster decided about the authentication of senders, from [filter.authentication].
 struct AuthenticationPolicy {
@@ -57,6 +62,8 @@ struct Policy {
   bool defer_incomplete = false;
   AuthenticationPolicy authentication;
   std::vector<Blocklist> blocklists;
+  /// Compiled once and large, therefore shared by every copy of the policy; null: no rules.
+  std::shared_ptr<const rules::RuleSet> rules;
 };
 
 }  // namespace postern::filters
