@@ -65,7 +65,7 @@ class Acceptance {
   storage::MessageId id_;
   std::shared_ptr<const smtp::Body> body_;
   std::optional<filters::Analysis> analysis_;
-  filters::authentication::Memo memo_;  ///< of analysis_, which does not move
+  filters::Memo memo_;  ///< of analysis_, which does not move
   std::optional<filters::Verdict> verdict_;
   std::vector<bool> full_;  ///< LMTP: recipients whose mailbox has no room; empty: none
 };
@@ -94,13 +94,13 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
 reactor::Task<bool> Acceptance::analyse() {
   const auto start = reactor::Clock::now();
   if (body_->size() <= config_.limits.analysis_inline_octets_max) {
-    analysis_ = filters::Analysis::of(body_->view());
+    analysis_ = filters::analyse(body_->view(), mail_.snapshot->policy);
     mail_.timings.analysis = since(start);
     co_return true;
   }
   auto work = [this] {
-    analysis_ = filters::Analysis::of(body_->view());
-    if (mail_.snapshot->policy.authentication.enabled) memo_.prepare(*analysis_);
+    analysis_ = filters::analyse(body_->view(), mail_.snapshot->policy);
+    memo_.prepare(mail_.envelope, *analysis_, mail_.snapshot->policy);
   };
   const auto done = co_await core_.services.workers.run(std::move(work));
   mail_.timings.analysis = since(start);

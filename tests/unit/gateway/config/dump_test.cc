@@ -50,10 +50,11 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"blocklist", member_count<BlocklistConfig>()},
       {"domain", member_count<DomainConfig>()},
       {"account", member_count<AccountConfig>()},
-      {"filter", member_count<FilterConfig>() - 3},  // allow, block and authentication are sections
+      {"filter", member_count<FilterConfig>() - 4},  // allow, block, authentication and rules are sections
       {"filter.allow", member_count<LocalList>()},
       {"filter.block", member_count<LocalList>()},
       {"filter.authentication", member_count<AuthenticationConfig>()},
+      {"filter.rules", member_count<RulesConfig>()},
   };
   ASSERT_EQ(std::size(cases), sections().size());
   for (std::size_t i = 0; i < std::size(cases); ++i) {
