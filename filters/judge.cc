@@ -11,30 +11,44 @@ namespace postern::filters {
 namespace {
 
 /// Every check in its place. The order is the order of findings in every verdict: new checks go where they
-/// read best, and stay. No check is skipped because an earlier one is pending, so that all of them ask in the
-/// same round.
+/// read best, and stay. No check that asks is skipped because an earlier one is pending, so that all of them
+/// ask in the same round. Rules ask nothing and look at what the others found: they are last.
 Progress run_checks(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
-                    const Policy& policy, authentication::Memo& memo, Findings& findings) {
+                    const Policy& policy, Memo& memo, Findings& findings) {
   if (analysis != nullptr) check_mail_loop(*analysis, policy, findings);
   if (!policy.enabled) return Progress::done;
 
   bool pending = check_local_lists(stage, envelope, policy, facts, findings) == Progress::pending;
   pending |= check_blocklists(stage, envelope, analysis, policy, facts, findings) == Progress::pending;
-  pending |= authentication::check_authentication(stage, envelope, analysis, policy, facts, memo, findings) ==
-             Progress::pending;
+  pending |= authentication::check_authentication(stage, envelope, analysis, policy, facts,
+                                                  memo.authentication, findings) == Progress::pending;
   if (analysis != nullptr) {
     check_test_strings(analysis->test_strings(), policy.tag_score, findings);
     check_header(envelope, *analysis, findings);
   }
-  return pending ? Progress::pending : Progress::done;
+  if (pending) return Progress::pending;
+  rules::check_rules(stage, envelope, analysis, policy, memo.rules, findings);
+  return Progress::done;
 }
 
 }  // namespace
 
+void Memo::prepare(const Envelope& envelope, const Analysis& analysis, const Policy& policy) {
+  if (!policy.enabled) return;
+  if (policy.authentication.enabled) authentication.prepare(analysis);
+  rules.prepare(envelope, analysis, policy);
+}
+
+Analysis analyse(std::string_view message, const Policy& policy) {
+  Analysis analysis = Analysis::of(message);
+  if (policy.enabled && policy.rules != nullptr) analysis.read_content();
+  return analysis;
+}
+
 Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
-                const Policy& policy, authentication::Memo* memo) {
+                const Policy& policy, Memo* memo) {
   Findings findings;
-  authentication::Memo own;
+  Memo own;
   const Progress progress =
       run_checks(stage, envelope, analysis, facts, policy, memo == nullptr ? own : *memo, findings);
   if (progress == Progress::pending) return {};

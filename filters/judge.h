@@ -7,10 +7,24 @@
 #include "filters/facts.h"
 #include "filters/message/analysis.h"
 #include "filters/policy/policy.h"
+#include "filters/rules/check.h"
 #include "filters/stage.h"
 #include "filters/verdict.h"
 
 namespace postern::filters {
+
+/// What is costly and depends on the message, not on what is found out meanwhile: kept by whoever judges it, from round to round. Of one
+/// message, envelope, policy and Facts, which must outlive it and must not move. One thread at a time.
+struct Memo {
+  authentication::Memo authentication;
+  rules::Memo rules;
+
+  /// Does at once what can be done before any answer is there. For a worker, where the message is large.
+  void prepare(const Envelope& envelope, const Analysis& analysis, const Policy& policy);
+};
+
+/// The analysis that judging under this policy takes: with content where something looks at it. Linear in the message.
+Analysis analyse(std::string_view message, const Policy& policy);
 
 struct Judgement {
   std::optional<Verdict> verdict;  ///< none: facts.questions() is not empty; answer them and judge again
@@ -21,6 +35,6 @@ struct Judgement {
 /// there, and not null at data. At rcpt the last of envelope.recipients is the one judged. `memo`, of this
 /// message and these facts, saves work from round to round and changes nothing else; null: all is done anew.
 Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
-                const Policy& policy, authentication::Memo* memo = nullptr);
+                const Policy& policy, Memo* memo = nullptr);
 
 }  // namespace postern::filters

@@ -36,6 +36,9 @@ pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)  # the reactor's ring
 # DNS: recursion, validation and cache inside the process. Its .pc file asks for libevent, which we have no use for.
 find_library(UNBOUND_LIBRARY unbound REQUIRED)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)    # U-labels and A-labels of SMTPUTF8 domains
+pkg_check_modules(PSL REQUIRED IMPORTED_TARGET libpsl)      # registrable domains, by the public suffix list it has built in
+pkg_check_modules(HS REQUIRED IMPORTED_TARGET libhs)        # all patterns of all rules in one pass over a text
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)  # what Hyperscan only narrows down, with limits; excerpts for evidence
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)  # the manifest's TOML, with line numbers
 # Boost.Beast (headers only) parses and serialises the admin port's HTTP; see gateway/admin.
 

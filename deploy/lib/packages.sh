@@ -3,7 +3,7 @@
 # What building takes.
 POSTERN_BUILD_PACKAGES="clang-19 lld-19 llvm-19 libclang-rt-19-dev cmake ninja-build pkg-config ccache
   liburing-dev libssl-dev librocksdb-dev libfmt-dev libcli11-dev nlohmann-json3-dev libidn2-dev
-  libunbound-dev libtomlplusplus-dev libboost-dev"
+  libunbound-dev libtomlplusplus-dev libboost-dev libpsl-dev libhyperscan-dev libpcre2-dev"
 # What the first run shows itself with: clients nobody here wrote.
 POSTERN_SHOW_PACKAGES="swaks libnet-ssleay-perl openssl curl python3 ca-certificates procps"
 # What tests and benches take on top: frameworks and peers.

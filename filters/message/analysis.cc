@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "filters/message/content.h"
+
 namespace postern::filters {
 namespace {
 
@@ -55,7 +57,7 @@ std::size_t find_long_line(std::string_view octets) {
 }
 
 /// What is odd, by the place where it shows first.
-class Oddities {
+class HeaderOddities {
  public:
   void note(std::string_view name, std::size_t position) {
     const auto known = std::ranges::find(places_, name, &Place::second);
@@ -85,7 +87,7 @@ class Oddities {
 /// The header from the top, line by line: RFC 5322 §2.2. Tolerates what senders get wrong, and notes it.
 class HeaderWalk {
  public:
-  HeaderWalk(std::string_view message, const AnalysisLimits& limits, Oddities& oddities)
+  HeaderWalk(std::string_view message, const AnalysisLimits& limits, HeaderOddities& oddities)
       : message_(message), limits_(limits), oddities_(oddities) {}
 
   void run() {
@@ -168,7 +170,7 @@ class HeaderWalk {
 
   std::string_view message_;
   const AnalysisLimits& limits_;
-  Oddities& oddities_;
+  HeaderOddities& oddities_;
   std::size_t position_ = 0;
   bool ended_ = false;
   bool truncated_ = false;
@@ -182,7 +184,7 @@ class HeaderWalk {
 }  // namespace
 
 Analysis Analysis::of(std::string_view message, const AnalysisLimits& limits) {
-  Oddities oddities;
+  HeaderOddities oddities;
   HeaderWalk walk(message, limits, oddities);
   walk.run();
 
@@ -208,6 +210,10 @@ const HeaderField* Analysis::find(std::string_view name) const {
   const auto matches = [name](const HeaderField& field) { return same_name(field.name, name); };
   const auto found = std::ranges::find_if(fields_, matches);
   return found == fields_.end() ? nullptr : &*found;
+}
+
+void Analysis::read_content() {
+  if (content_ == nullptr) content_ = std::make_shared<const Content>(Content::of(*this));
 }
 
 bool Analysis::has_oddity(std::string_view name) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,8 @@
 #include "filters/message/test_strings.h"
 
 namespace postern::filters {
+
+class Content;
 
 /// One header field as it stands in the message. Views into the message's octets.
 struct HeaderField {
@@ -58,6 +61,11 @@ class Analysis {
   bool has_oddity(std::string_view name) const;
   bool truncated() const { return truncated_; }
 
+  /// What the message says, where somebody wants to know: parts decoded, text, links (content.h). Null until it was read.
+  const Content* content() const { return content_.get(); }
+  /// Reads it, once; linear in the message. Not const: done by whoever makes the analysis, before it is judged.
+  void read_content();
+
  private:
   std::string_view message_;
   std::size_t body_offset_ = 0;
@@ -65,6 +73,7 @@ class Analysis {
   std::vector<std::string> oddities_;
   TestStrings test_strings_;
   bool truncated_ = false;
+  std::shared_ptr<const Content> content_;  // shared by copies of the analysis, which look at the same octets
 };
 
 }  // namespace postern::filters

@@ -178,7 +178,8 @@ class ContentMaker {
     // Targets and URLs in the text, in the order in which they stand in the document.
     auto found = find_urls(html.text, UrlList::kUrlsMax + 1);
     auto next = found.begin();
-    for (const HtmlReference& reference : html.references) {
+    for (HtmlReference& reference : html.references) {
+      keep_shown(html.text, reference);
       for (; next != found.end() && next->position < reference.position; ++next)
         urls_.add(std::move(next->url));
       urls_.add(url_of_target(reference.target));
@@ -190,6 +191,13 @@ class ContentMaker {
     html.hidden.clear();
     content_.html_.push_back(std::move(html));
     return text;
+  }
+
+  static void keep_shown(std::string_view text, HtmlReference& reference) {
+    if (reference.kind != HtmlReference::Kind::link || reference.text_end <= reference.position) return;
+    const std::string_view shown = text.substr(reference.position, reference.text_end - reference.position);
+    if (shown.size() <= Content::kShownOctetsMax && shown.find('.') != std::string_view::npos)
+      reference.shown = shown;
   }
 
   void append_text(std::string_view text) {

@@ -54,7 +54,9 @@ class Content {
   const std::string& hidden_text() const { return hidden_; }
   /// As found, in order, each once; see urls.h.
   const std::vector<std::string>& urls() const { return urls_; }
-  /// One for each HTML part, without its text.
+  static constexpr std::size_t kShownOctetsMax = 200;
+  /// One for each HTML part, without its text. Of that, the visible text of links is kept in HtmlReference::shown where it has a dot
+  /// and at most kShownOctetsMax octets: what could be a host that the link does not lead to.
   const std::vector<HtmlText>& html() const { return html_; }
   const std::string& subject() const { return subject_; }
   const AddressList& from() const { return from_; }

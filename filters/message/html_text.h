@@ -17,6 +17,7 @@ struct HtmlReference {
   std::string target;  ///< the attribute's value, character references decoded, blanks around it taken off
   std::size_t position = 0;  ///< in HtmlText::text, where it stands
   std::size_t text_end = 0;  ///< of a link: its visible text is text[position, text_end)
+  std::string shown;  ///< in Content: of a link whose visible text may be a host, that text; see Content::html()
 };
 
 /// What a reader sees of an HTML document, and what is there without being seen.

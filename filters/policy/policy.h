@@ -3,12 +3,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "filters/ip.h"
 
 namespace postern::filters {
+
+namespace rules {
+class RuleSet;
+}
 
 /// What becomes of mail from one author domain, and those below it, that fails DMARC, whatever the domain's owner asks for.
 struct DmarcOverride {
@@ -80,6 +85,8 @@ struct Policy {
   bool defer_incomplete = false;
   AuthenticationPolicy authentication;
   std::vector<Blocklist> blocklists;
+  /// Compiled once and large, therefore shared by every copy of the policy; null: no rules.
+  std::shared_ptr<const rules::RuleSet> rules;
 };
 
 }  // namespace postern::filters

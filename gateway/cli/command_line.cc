@@ -47,6 +47,7 @@ int run(int argc, const char* const* argv) {
   add_status(app, chosen);
   add_reload(app, chosen);
   add_verify(app, chosen);
+  add_rules(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -33,6 +33,7 @@ void add_explain(CLI::App& app, Action& chosen);
 void add_status(CLI::App& app, Action& chosen);
 void add_reload(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);
+void add_rules(CLI::App& app, Action& chosen);
 /// `mailbox verify` is `verify`.
 void add_verify_to(CLI::App& parent, Action& chosen);
 

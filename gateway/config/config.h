@@ -215,6 +215,19 @@ struct AuthenticationConfig {
   friend bool operator==(const AuthenticationConfig&, const AuthenticationConfig&) = default;
 };
 
+/// [filter.rules]
+struct RulesConfig {
+  bool enabled = true;
+  std::filesystem::path folder;           ///< empty: "rules" beside the manifest, where it is there
+  std::vector<std::string> spamassassin;  ///< files of SpamAssassin's syntax, absolute
+  std::string profile;                    ///< whose scores; empty: the rules' first
+  std::vector<std::pair<std::string, std::string>> scores;  ///< rule → points, as text
+  std::vector<std::string> disabled;
+  std::vector<std::pair<std::string, std::string>> protected_names;  ///< name → domain it belongs to
+  std::filesystem::path cache;  ///< folder of compiled patterns; empty: the store's
+  friend bool operator==(const RulesConfig&, const RulesConfig&) = default;
+};
+
 struct FilterConfig {
   bool enabled = true;
   double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
@@ -222,6 +235,7 @@ struct FilterConfig {
   std::uint32_t received_hops_max = 100;
   LocalList allow, block;  ///< [filter.allow], [filter.block]
   AuthenticationConfig authentication;
+  RulesConfig rules;
   friend bool operator==(const FilterConfig&, const FilterConfig&) = default;
 };
 

@@ -37,6 +37,14 @@ std::string shape_expectation(const Rule& rule, bool list) {
       return "\"accounts\", \"any\" or \"file=PATH\"";
     case Shape::ip:
       return "an IP address";
+    case Shape::rule:
+      return list ? "a list of rules" : "the name of a rule";
+    case Shape::file:
+      return list ? "a list of paths" : "a path";
+    case Shape::points:
+      return "a table of rules and points";
+    case Shape::name_owner:
+      return "a table of names and domains";
   }
   return "a string";
 }

@@ -233,7 +233,15 @@ class Reader {
       std::string key(name.str());
       if (const auto wrong = normalise(at.key.rule.shape, key, base_)) report_.problem(line, at.name, *wrong);
       if (const auto* value = element.as_string()) {
-        target.emplace_back(std::move(key), value->get());
+        std::string text = value->get();
+        if (const auto wrong = normalise_value(at.key.rule.shape, text))
+          report_.problem(line, at.name, *wrong);
+        target.emplace_back(std::move(key), std::move(text));
+      } else if (at.key.rule.shape == Shape::points && element.is_number()) {
+        std::string text = fmt::format("{}", *element.value<double>());
+        if (const auto wrong = normalise_value(at.key.rule.shape, text))
+          report_.problem(line, at.name, *wrong);
+        target.emplace_back(std::move(key), std::move(text));
       } else {
         report_.problem(line, at.name,
                         fmt::format("{}: expected a string, found {}", shown(key), describe(element)));

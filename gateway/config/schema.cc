@@ -439,6 +439,30 @@ constexpr Key kAuthentication[] = {
      "Added when authors of several domains stand in From, or several From fields: no DMARC policy applies."},
 };
 
+constexpr Key kRules[] = {
+    {"enabled",
+     slot<&RulesConfig::enabled>,
+     {},
+     "Read rule files and judge what messages say; false: only what other checks find counts, and no "
+     "message is taken apart."},
+    {"folder", slot<&RulesConfig::folder>, optional(Shape::text),
+     "Folder whose files *.rules are read, in the order of their names (filters/rules/README.md has the "
+     "language). Empty: \"rules\" beside the manifest, if it is there."},
+    {"spamassassin", slot<&RulesConfig::spamassassin>, shaped(Shape::file),
+     "Files of SpamAssassin's syntax, such as a local.cf, read after our own; what cannot be taken is a "
+     "warning, and `postern rules check` lists it."},
+    {"profile", slot<&RulesConfig::profile>, optional(Shape::text),
+     "Whose scores count where a rule has several, such as \"strict\". Empty: the rules' first."},
+    {"scores", slot<&RulesConfig::scores>, shaped(Shape::points),
+     "Points of single rules, instead of their own: { LURE_VERIFY_ACCOUNT = 0.5 }."},
+    {"disabled", slot<&RulesConfig::disabled>, shaped(Shape::rule), "Rules that never hold."},
+    {"protected_names", slot<&RulesConfig::protected_names>, shaped(Shape::name_owner),
+     "Names that strangers borrow in From, and the domain that may use each: { \"Example Bank\" = "
+     "\"bank.example\" }. Rules see who else does as from.impersonates."},
+    {"cache", slot<&RulesConfig::cache>, optional(Shape::text),
+     "Folder where compiled patterns are kept; empty: the store's folder."},
+};
+
 constexpr Key kLocalList[] = {
     {"clients", slot<&LocalList::clients>, {}, "Networks of clients."},
     {"senders", slot<&LocalList::senders>, shaped(Shape::sender_entry),
@@ -551,6 +575,8 @@ constexpr Section kSections[] = {
         "Who a message comes from: reverse name, SPF, DKIM, DMARC and ARC, by DNS."),
     kOverrides,
     kForwarders,
+    one<&Config::filter, &FilterConfig::rules>(
+        "filter.rules", kRules, "What messages say: patterns and facts with scores, from rule files."),
 };
 
 void set_initial(const Key& key, void* object) {

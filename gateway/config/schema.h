@@ -39,6 +39,10 @@ enum class Shape : std::uint8_t {
   target,           ///< a next hop: target.h
   recipients,       ///< accounts, any or file=PATH
   ip,               ///< an address of this machine
+  rule,             ///< the name of a rule
+  file,             ///< a path, absolute afterwards
+  points,           ///< names of rules and numbers
+  name_owner,       ///< names and the domains they belong to
 };
 
 /// A value or key that is known, but not in this version. A star at the end stands for anything.

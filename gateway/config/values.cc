@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "gateway/config/target.h"
 #include "gateway/smtp/address.h"
@@ -130,6 +131,20 @@ std::optional<std::string> normalise_answer(std::string& value) {
   return std::nullopt;
 }
 
+constexpr double kPointsMax = 1000;  // as scores everywhere
+constexpr std::size_t kRuleOctetsMax = 100;
+
+/// Upper and lower case letters, digits and "_", not beginning with a digit.
+std::optional<std::string> normalise_rule(const std::string& value) {
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  if (value.empty() || value.size() > kRuleOctetsMax || (value.front() >= '0' && value.front() <= '9') ||
+      !std::ranges::all_of(value, is_word))
+    return is_not(value, "the name of a rule");
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> normalise_path(std::string& value, const std::filesystem::path& base) {
@@ -179,7 +194,26 @@ std::optional<std::string> normalise(Shape shape, std::string& value, const std:
       value = ip->text();
       return std::nullopt;
     }
+    case Shape::rule:
+    case Shape::points:
+      return normalise_rule(value);
+    case Shape::file:
+      return normalise_path(value, base);
+    case Shape::name_owner:
+      if (value.empty()) return "a name is empty";
+      return std::nullopt;
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> normalise_value(Shape shape, std::string& value) {
+  if (shape == Shape::name_owner) return normalise_domain(value, true, false);
+  if (shape != Shape::points) return std::nullopt;
+  double points = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), points);
+  const bool whole = error == std::errc() && end == value.data() + value.size();
+  if (!whole || !(points >= -kPointsMax && points <= kPointsMax))
+    return is_not(value, "a number from -1000 to 1000");
   return std::nullopt;
 }
 

@@ -12,6 +12,8 @@ namespace postern::config {
 /// Checks a string and brings it into normal form: lower case, absolute paths (from `base`), addresses in
 /// their shortest spelling. Returns what is wrong, as in: `"x" is not …`; nothing when all is well.
 std::optional<std::string> normalise(Shape shape, std::string& value, const std::filesystem::path& base);
+/// The same for what a table's entry says, whose key is of that shape.
+std::optional<std::string> normalise_value(Shape shape, std::string& value);
 /// A path: absolute, without "." and "..".
 std::optional<std::string> normalise_path(std::string& value, const std::filesystem::path& base);
 

@@ -53,6 +53,9 @@ class Acceptance {
   reactor::Task<std::vector<smtp::Decision>> run();
 
  private:
+  const filters::Policy& policy() const {
+    return mail_.own ? mail_.snapshot->own_policy : mail_.snapshot->policy;
+  }
   void complete();
   reactor::Task<bool> analyse();
   reactor::Task<smtp::Reply> store();
@@ -72,7 +75,7 @@ class Acceptance {
   storage::MessageId id_;
   std::shared_ptr<const smtp::Body> body_;
   std::optional<filters::Analysis> analysis_;
-  filters::authentication::Memo memo_;  ///< of analysis_, which does not move
+  filters::Memo memo_;  ///< of analysis_, which does not move
   std::optional<filters::Verdict> verdict_;
   std::string signature_;   ///< DKIM-Signature fields of ours; empty: none
   std::vector<bool> full_;  ///< LMTP: recipients whose mailbox has no room; empty: none
@@ -87,9 +90,8 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
 
   const auto start = reactor::Clock::now();
   const Answers answers = answers_of(core_, *mail_.snapshot);
-  verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts,
-                                    mail_.own ? mail_.snapshot->own_policy : mail_.snapshot->policy, answers,
-                                    &memo_);
+  verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts, policy(),
+                                    answers, &memo_);
   mail_.timings.judge = since(start);
   if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer) {
     keep_refusal();
@@ -114,15 +116,15 @@ void Acceptance::complete() {
 reactor::Task<bool> Acceptance::analyse() {
   const auto start = reactor::Clock::now();
   if (body_->size() <= config_.limits.analysis_inline_octets_max) {
-    analysis_ = filters::Analysis::of(body_->view());
+    analysis_ = filters::analyse(body_->view(), policy());
     sign();
     mail_.timings.analysis = since(start);
     co_return true;
   }
   auto work = [this] {
-    analysis_ = filters::Analysis::of(body_->view());
+    analysis_ = filters::analyse(body_->view(), policy());
     sign();
-    if (mail_.snapshot->policy.authentication.enabled) memo_.prepare(*analysis_);
+    memo_.prepare(mail_.envelope, *analysis_, policy());
   };
   const auto done = co_await core_.services.workers.run(std::move(work));
   mail_.timings.analysis = since(start);

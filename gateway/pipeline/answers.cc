@@ -84,8 +84,8 @@ reactor::Task<void> Answers::answer_all(filters::Facts& facts, reactor::Deadline
 reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
                                               const filters::Analysis* analysis, filters::Facts& facts,
                                               const filters::Policy& policy, const Answers& answers,
-                                              filters::authentication::Memo* memo) {
-  filters::authentication::Memo own;
+                                              filters::Memo* memo) {
+  filters::Memo own;
   if (memo == nullptr) memo = &own;
   const reactor::Deadline end = answers.end();
   for (unsigned round = 0; round < Answers::kRoundsMax; ++round) {

@@ -52,6 +52,6 @@ class Answers {
 reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
                                               const filters::Analysis* analysis, filters::Facts& facts,
                                               const filters::Policy& policy, const Answers& answers,
-                                              filters::authentication::Memo* memo = nullptr);
+                                              filters::Memo* memo = nullptr);
 
 }  // namespace postern::pipeline

@@ -67,8 +67,8 @@ std::vector<filters::Blocklist> blocklists(const std::vector<config::BlocklistCo
 }  // namespace
 
 filters::Policy make_policy(const config::FilterConfig& filter,
-                            const std::vector<config::BlocklistConfig>& lists_asked,
-                            const LocalLists& lists) {
+                            const std::vector<config::BlocklistConfig>& lists_asked, const LocalLists& lists,
+                            std::shared_ptr<const filters::rules::RuleSet> rules) {
   return {
       .enabled = filter.enabled,
       .reject_score = filter.reject_score,
@@ -82,6 +82,7 @@ filters::Policy make_policy(const config::FilterConfig& filter,
       .block_score = filter.block_score,
       .authentication = authentication(filter.authentication),
       .blocklists = blocklists(lists_asked),
+      .rules = std::move(rules),
   };
 }
 

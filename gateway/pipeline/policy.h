@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "filters/policy/policy.h"
@@ -10,7 +11,9 @@ namespace postern::pipeline {
 
 /// The manifest's [filter] and [[blocklist]] as the filters see them. Questions about lists that have no entries are not to be
 /// asked; blocklists of kinds that nothing is looked up in are left out.
+/// `rules`: see load_rules(); null: none.
 filters::Policy make_policy(const config::FilterConfig& filter,
-                            const std::vector<config::BlocklistConfig>& blocklists, const LocalLists& lists);
+                            const std::vector<config::BlocklistConfig>& blocklists, const LocalLists& lists,
+                            std::shared_ptr<const filters::rules::RuleSet> rules = nullptr);
 
 }  // namespace postern::pipeline

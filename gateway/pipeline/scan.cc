@@ -30,8 +30,9 @@ std::string_view to_string(filters::Stage stage) {
 /// One stage; true when the conversation would have ended there.
 reactor::Task<bool> judge_stage(filters::Stage stage, const filters::Envelope& envelope,
                                 const filters::Analysis* analysis, const Snapshot& snapshot,
-                                const Answers& answers, Pipeline::Scan& scan) {
-  scan.verdict = co_await judge_and_ask(stage, envelope, analysis, scan.facts, snapshot.policy, answers);
+                                const Answers& answers, Pipeline::Scan& scan, filters::Memo* memo = nullptr) {
+  scan.verdict =
+      co_await judge_and_ask(stage, envelope, analysis, scan.facts, snapshot.policy, answers, memo);
   scan.decided_at = stage;
   co_return refuses(scan.verdict);
 }
@@ -63,10 +64,15 @@ reactor::Task<Pipeline::Scan> scan_message(Core& core, filters::Envelope envelop
 
   std::optional<filters::Analysis> analysis;
   const std::string_view octets = message;
-  auto work = [&analysis, octets] { analysis = filters::Analysis::of(octets); };
+  filters::Memo memo;
+  auto work = [&analysis, &memo, &envelope, octets, &policy = snapshot->policy] {
+    analysis = filters::analyse(octets, policy);
+    memo.prepare(envelope, *analysis, policy);
+  };
   const auto done = co_await core.services.workers.run(std::move(work));
-  if (!done) analysis = filters::Analysis::of(octets);  // the workers are busy: a scan may take its time
-  ended = co_await judge_stage(filters::Stage::data, envelope, &*analysis, *snapshot, answers, scan);
+  if (!done)
+    analysis = filters::analyse(octets, snapshot->policy);  // the workers are busy: a scan may take its time
+  ended = co_await judge_stage(filters::Stage::data, envelope, &*analysis, *snapshot, answers, scan, &memo);
   co_return scan;
 }
 

@@ -11,6 +11,7 @@
 
 #include "gateway/config/values.h"
 #include "gateway/pipeline/policy.h"
+#include "gateway/pipeline/rules.h"
 
 namespace postern::pipeline {
 namespace {
@@ -96,7 +97,13 @@ std::expected<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
   if (!client_tls) return std::unexpected(std::move(client_tls.error()));
   snapshot->client_tls = std::move(*client_tls);
   snapshot->lists = LocalLists(config.filter.allow, config.filter.block);
-  snapshot->policy = make_policy(config.filter, config.blocklists, snapshot->lists);
+  std::shared_ptr<const filters::rules::RuleSet> rules;
+  if (config.filter.enabled) {
+    auto loaded = load_rules(config, warnings);
+    if (!loaded) return std::unexpected(std::move(loaded.error()));
+    rules = *std::move(loaded);
+  }
+  snapshot->policy = make_policy(config.filter, config.blocklists, snapshot->lists, std::move(rules));
   snapshot->own_policy = snapshot->policy;
   snapshot->own_policy.enabled = false;
   auto credentials = config.submission.credentials.empty() ? Credentials::parse({}, {})

@@ -146,7 +146,7 @@ class Trial {
   World world_;
   filters::Policy policy_;
   filters::Facts facts_;
-  filters::authentication::Memo memo_;
+  filters::Memo memo_;
   filters::Verdict verdict_;
 };
 

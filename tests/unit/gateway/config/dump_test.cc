@@ -50,13 +50,14 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"blocklist", member_count<BlocklistConfig>()},
       {"domain", member_count<DomainConfig>()},
       {"account", member_count<AccountConfig>()},
-      {"filter", member_count<FilterConfig>() - 3},  // allow, block and authentication are sections
+      {"filter", member_count<FilterConfig>() - 4},  // allow, block, authentication and rules are sections
       {"filter.allow", member_count<LocalList>()},
       {"filter.block", member_count<LocalList>()},
       {"filter.authentication",
        member_count<AuthenticationConfig>() - 2},  // overrides and forwarders are sections
       {"filter.authentication.override", member_count<OverrideConfig>()},
       {"filter.authentication.forwarder", member_count<ForwarderConfig>()},
+      {"filter.rules", member_count<RulesConfig>()},
   };
   ASSERT_EQ(std::size(cases), sections().size());
   for (std::size_t i = 0; i < std::size(cases); ++i) {

@@ -131,6 +131,14 @@ tag_score = -1
 allow_score = -50
 block_score = 50.25
 received_hops_max = 30
+[filter.rules]
+folder = "own"
+spamassassin = ["local.cf", "/a/b.cf"]
+profile = "strict"
+scores = { LURE_A = 0.5, __B = -3 }
+disabled = ["C_1"]
+protected_names = { "Example Bank" = "Bank.example" }
+cache = "/var/cache/x"
 [filter.allow]
 clients = ["192.0.2.1"]
 senders = ["<>", "@a.example", "@.B.example", "C@d.example"]
@@ -186,7 +194,15 @@ recipients = ["@e.example"]
                     30,
                     {networks({"192.0.2.1/32"}), {"<>", "@a.example", "@.b.example", "C@d.example"}, {}},
                     {{}, {}, {"@e.example"}},
-                    {.enabled = true}}));  // resolvers are set
+                    {.enabled = true},  // resolvers are set
+                    {.enabled = true,
+                     .folder = "/etc/postern/own",
+                     .spamassassin = {"/etc/postern/local.cf", "/a/b.cf"},
+                     .profile = "strict",
+                     .scores = {{"LURE_A", "0.5"}, {"__B", "-3"}},
+                     .disabled = {"C_1"},
+                     .protected_names = {{"Example Bank", "bank.example"}},
+                     .cache = "/var/cache/x"}}));
 }
 
 TEST(ConfigParse, TablesMayBeInlineAndInAnyOrder) {
