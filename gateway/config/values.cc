@@ -125,8 +125,15 @@ std::optional<std::string> normalise_recipients(std::string& value, const std::f
 }
 
 std::optional<std::string> normalise_answer(std::string& value) {
-  const auto ip = filters::Ip::parse(value);
-  if (!ip || !ip->is_v4()) return is_not(value, "an IPv4 address, as blocklists answer (RFC 5782 §2.1)");
+  std::string address;  // with each "*" in place of an octet made a number
+  for (std::size_t at = 0; at < value.size(); ++at) {
+    const bool begins = at == 0 || value[at - 1] == '.';
+    const bool ends = at + 1 == value.size() || value[at + 1] == '.';
+    address += value[at] == '*' && begins && ends ? '0' : value[at];
+  }
+  const auto ip = filters::Ip::parse(address);
+  if (!ip || !ip->is_v4())
+    return is_not(value, "an IPv4 address, as blocklists answer (RFC 5782 §2.1); an octet may be *");
   return std::nullopt;
 }
 

@@ -105,6 +105,10 @@ std::unique_ptr<smtp::Visit> Pipeline::visit(const smtp::Arrival& arrival) {
   return std::make_unique<Visit>(impl_->core, arrival);
 }
 
+reactor::Task<void> Pipeline::close() {
+  return impl_->core.asking.join();
+}
+
 reactor::Task<Pipeline::Scan> Pipeline::scan(filters::Envelope envelope, std::string message) {
   return scan_message(impl_->core, std::move(envelope), std::move(message));
 }

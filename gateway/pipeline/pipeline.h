@@ -45,6 +45,9 @@ class Pipeline final : public smtp::House {
   smtp::Terms terms(std::size_t listener, const filters::Ip& client) const override;
   std::unique_ptr<smtp::Visit> visit(const smtp::Arrival& arrival) override;
 
+  /// Joins the questions that visits have left under way. Behind the end of the source, which ends them.
+  reactor::Task<void> close();
+
   /// Judges a message as if it had arrived so, stage by stage (connect, mail, each recipient, data), without
   /// delivering anything: `postern scan`. The facts that were gathered come back with the verdict.
   struct Scan {

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "gateway/pipeline/core.h"
+#include "gateway/pipeline/inquiry.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/pipeline/record.h"
 #include "gateway/pipeline/scan.h"

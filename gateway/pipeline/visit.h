@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gateway/pipeline/core.h"
+#include "gateway/pipeline/inquiry.h"
 #include "gateway/pipeline/mail.h"
 #include "gateway/smtp/server/handler.h"
 
@@ -15,6 +16,9 @@ class Visit final : public smtp::Visit {
  public:
   /// `core` must outlive it.
   Visit(Core& core, const smtp::Arrival& arrival);
+  ~Visit() override;
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
 
   reactor::Task<smtp::Decision> at(smtp::Stage stage, const smtp::VisitFacts& facts) override;
   reactor::Task<std::vector<smtp::Decision>> message(smtp::Transaction transaction,
@@ -26,6 +30,8 @@ class Visit final : public smtp::Visit {
   reactor::Task<smtp::Decision> at_mail(const smtp::VisitFacts& facts);
   reactor::Task<smtp::Decision> at_rcpt(const smtp::VisitFacts& facts);
   reactor::Task<filters::Verdict> judge(filters::Stage stage);
+  void ask_ahead(filters::Stage stage);
+  void forget_envelope();
   void look_at_client(const smtp::VisitFacts& facts);
   smtp::Decision reject(std::string_view stage, smtp::Reply reply, std::string_view reason,
                         std::string_view recipient = {});
@@ -34,7 +40,7 @@ class Visit final : public smtp::Visit {
   smtp::Arrival arrival_;
   std::shared_ptr<const Snapshot> snapshot_;  ///< of the connection until MAIL, then the transaction's
   filters::Envelope envelope_;
-  filters::Facts facts_;
+  Inquiry inquiry_;  ///< behind envelope_, which it reads
   std::vector<AcceptedAddress> addresses_;
   Timings timings_;
 };

@@ -103,7 +103,8 @@ reactor::Task<void> Core::main(Inside& inside) {
     co_await inside.administration->close();
   }
   for (auto& door : inside.doors) co_await door->listener.close();
-  co_await inside.source->close();  // last: a scan of the administration may have asked it
+  co_await inside.source->close();  // a scan of the administration may have asked it
+  co_await inside.pipeline.close();
 }
 
 std::expected<void, reactor::Error> Core::call(

@@ -149,7 +149,7 @@ constexpr Mistake kValues[] = {
      "7: blocklist[0].zone: \"bl..example\" is not a domain name\n"},
     {"an answer that is no address",
      "[[blocklist]]\nzone = \"bl.test.example\"\nkind = \"ip\"\nanswers = { yes = \"listed\" }\n",
-     "9: blocklist[0].answers: \"yes\" is not an IPv4 address, as blocklists answer (RFC 5782 §2.1)\n"},
+     "9: blocklist[0].answers: \"yes\" is not an IPv4 address, as blocklists answer (RFC 5782 §2.1); an octet may be *\n"},
     {"a sender that is none", "[filter.allow]\nsenders = [\"partner.example\"]\n",
      "7: filter.allow.senders: \"partner.example\" is not an address, @domain, @.domain or <>\n"},
     {"an empty domain of senders", "[filter.allow]\nsenders = [\"@\", \"@.\"]\n",
