@@ -138,6 +138,8 @@ class Checks {
       report_.warning(places_.line("blocklist", i, "kind"), key_name("blocklist", true, i, "kind"),
                       fmt::format("\"{}\": the list is not consulted in this version", kind));
     }
+    if (config_.filter.greylist.window_s <= config_.filter.greylist.delay_s)
+      problem("filter.greylist", "window_s", "must be more than delay_s: nobody could come again in time");
     if (config_.dns.budget_ms < config_.dns.timeout_ms) {
       report_.warning(
           places_.line("dns", 0, places_.given("dns", 0, "budget_ms") ? "budget_ms" : "timeout_ms"),

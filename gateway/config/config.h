@@ -166,7 +166,8 @@ struct AccountConfig {
 struct LocalList {
   std::vector<filters::Network> clients;
   std::vector<std::string> senders, recipients;
-  bool empty() const { return clients.empty() && senders.empty() && recipients.empty(); }
+  /// Files of more entries, one a line; "domain" alone there: it and all below it.
+  std::vector<std::string> client_files, sender_files, recipient_files;
   friend bool operator==(const LocalList&, const LocalList&) = default;
 };
 
@@ -191,15 +192,26 @@ struct IncompleteConfig {
   friend bool operator==(const IncompleteConfig&, const IncompleteConfig&) = default;
 };
 
+/// [filter.greylist]
+struct GreylistConfig {
+  bool enabled = false;
+  bool on_listed = true, on_no_reverse_name = true, on_spf_softfail = true, on_spf_fail = true,
+       on_spf_none = false;
+  std::uint32_t delay_s = 300, window_s = 86'400, lifetime_days = 36, entries_max = 1'000'000;
+  friend bool operator==(const GreylistConfig&, const GreylistConfig&) = default;
+};
+
 struct FilterConfig {
   bool enabled = true;
   double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
   double allow_score = -100.0, block_score = 100.0;
-  double blocklist_reject_score = 15.0;  ///< when the manifest does not say: reject_score
+  double blocklist_reject_score = 15.0;    ///< when the manifest does not say: reject_score
+  std::uint32_t blocklist_probe_s = 3600;  ///< between two trials of a list; 0: none
   bool allow_unauthenticated = false;
   bool defer_incomplete = false;
   std::uint32_t received_hops_max = 100;
   IncompleteConfig incomplete;
+  GreylistConfig greylist;
   LocalList allow, block;  ///< [filter.allow], [filter.block]
   AuthenticationConfig authentication;
   friend bool operator==(const FilterConfig&, const FilterConfig&) = default;

@@ -351,6 +351,10 @@ constexpr Key kFilter[] = {
      "Sum of the scores of [[blocklist]]s from which they refuse recipients by themselves (554 5.7.1), the "
      "postmaster "
      "excepted. Not set: reject_score."},
+    {"blocklist_probe_s", slot<&FilterConfig::blocklist_probe_s>, range(0, 604'800),
+     "Seconds between two trials of each [[blocklist]] by its test entries (RFC 5782 §5). One that lists "
+     "what must not be listed, or "
+     "refuses, is not asked until it does well again. 0: no trials."},
     {"allow_score", slot<&FilterConfig::allow_score>, scores(), "Added for a match in [filter.allow]."},
     {"block_score", slot<&FilterConfig::block_score>, scores(), "Added for a match in [filter.block]."},
     {"allow_unauthenticated",
@@ -438,12 +442,41 @@ constexpr Key kIncomplete[] = {
      "Whether an allowed sender is who he says could not be found out."},
 };
 
+constexpr Key kGreylist[] = {
+    {"enabled",
+     slot<&GreylistConfig::enabled>,
+     {},
+     "Ask doubtful clients to come again (450 4.7.1 at RCPT)."},
+    {"on_listed", slot<&GreylistConfig::on_listed>, {}, "A client that a [[blocklist]] holds is doubtful."},
+    {"on_no_reverse_name",
+     slot<&GreylistConfig::on_no_reverse_name>,
+     {},
+     "One without a reverse name that leads back to it."},
+    {"on_spf_softfail", slot<&GreylistConfig::on_spf_softfail>, {}, "One whom SPF fails softly."},
+    {"on_spf_fail", slot<&GreylistConfig::on_spf_fail>, {}, "One whom SPF fails."},
+    {"on_spf_none", slot<&GreylistConfig::on_spf_none>, {}, "One whose sender has no SPF record."},
+    {"delay_s", slot<&GreylistConfig::delay_s>, range(1, 86'400), "Seconds before it may come again."},
+    {"window_s", slot<&GreylistConfig::window_s>, range(60, 2'592'000),
+     "Seconds within which it must, or its wait begins anew."},
+    {"lifetime_days", slot<&GreylistConfig::lifetime_days>, range(1, 3650),
+     "Days for which a sender that came again is remembered after its last message: it does not wait any "
+     "more."},
+    {"entries_max", slot<&GreylistConfig::entries_max>, range(1000, 50'000'000),
+     "Senders that are remembered, about 120 octets each; beyond it nobody new is asked to wait."},
+};
+
 constexpr Key kLocalList[] = {
     {"clients", slot<&LocalList::clients>, {}, "Networks of clients."},
     {"senders", slot<&LocalList::senders>, shaped(Shape::sender_entry),
      "Senders: an address, \"@domain\", \"@.domain\" (everything below it) or \"<>\"."},
     {"recipients", slot<&LocalList::recipients>, shaped(Shape::recipient_entry),
      "Recipients: an address, \"@domain\" or \"@.domain\" (everything below it)."},
+    {"client_files", slot<&LocalList::client_files>, shaped(Shape::file),
+     "Files with networks of clients, one a line, \"#\" begins a remark. Read again when they change; "
+     "millions of entries are fine."},
+    {"sender_files", slot<&LocalList::sender_files>, shaped(Shape::file),
+     "Files with senders; a domain alone stands for itself and everything below it."},
+    {"recipient_files", slot<&LocalList::recipient_files>, shaped(Shape::file), "Files with recipients."},
 };
 
 /// [name]; the members lead from Config to the section's struct.
@@ -522,6 +555,10 @@ constexpr Section kSections[] = {
         "What becomes of a message that a check could not judge, and that would come in: \"ignore\", \"tag\" "
         "or \"defer\" (451). "
         "Empty: as filter.defer_incomplete says. It is never refused for good."),
+    one<&Config::filter, &FilterConfig::greylist>("filter.greylist", kGreylist,
+                                                  "Greylisting of clients that something speaks against, but "
+                                                  "not enough; never of the postmaster's mail, nor of what "
+                                                  "[filter.allow] lets in."),
     one<&Config::filter, &FilterConfig::allow>("filter.allow", kLocalList,
                                                "Who is welcome whatever else is said."),
     one<&Config::filter, &FilterConfig::block>("filter.block", kLocalList, "Who is not."),

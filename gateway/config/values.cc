@@ -170,6 +170,8 @@ std::optional<std::string> normalise(Shape shape, std::string& value, const std:
       return normalise_entry(value, false);
     case Shape::socket_path:
       return normalise_socket_path(value, base);
+    case Shape::file:
+      return normalise_path(value, base);
     case Shape::answers:
       return normalise_answer(value);
     case Shape::target: {

@@ -3,6 +3,8 @@
 #include <chrono>
 
 #include "filters/facts.h"
+#include "gateway/pipeline/greylist.h"
+#include "gateway/pipeline/list_health.h"
 #include "gateway/pipeline/local_lists.h"
 #include "gateway/reactor/reactor.h"
 #include "gateway/reactor/task.h"
@@ -27,6 +29,18 @@ class Answers {
           std::chrono::milliseconds budget)
       : lists_(lists), source_(source), timeout_(timeout), budget_(budget) {}
 
+  /// Null: every DNS list is believed.
+  Answers& with(const ListHealth* health) {
+    health_ = health;
+    return *this;
+  }
+  /// Null: nobody has to wait.
+  Answers& with(Greylist* greylist, const Greylist::Rules& rules) {
+    greylist_ = greylist;
+    rules_ = rules;
+    return *this;
+  }
+
   /// Whatever of the open questions needs no waiting; false when questions are left for the source.
   bool answer_local(filters::Facts& facts) const;
   /// The same; true when any was answered.
@@ -37,9 +51,14 @@ class Answers {
   std::chrono::milliseconds budget() const { return budget_; }
 
  private:
+  filters::Answer answer(const filters::Question& question) const;
+
   const LocalLists& lists_;
   Source* source_;
   std::chrono::milliseconds timeout_, budget_;
+  const ListHealth* health_ = nullptr;
+  Greylist* greylist_ = nullptr;
+  Greylist::Rules rules_;
 };
 
 }  // namespace postern::pipeline

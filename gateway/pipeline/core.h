@@ -3,6 +3,7 @@
 #include "gateway/pipeline/answers.h"
 #include "gateway/pipeline/journal.h"
 #include "gateway/pipeline/pipeline.h"
+#include "gateway/pipeline/policy.h"
 #include "gateway/reactor/scope.h"
 #include "storage/message_id.h"
 
@@ -27,8 +28,11 @@ inline std::chrono::microseconds since(reactor::Clock::time_point start) {
 
 /// How answers are got under this snapshot.
 inline Answers answers_of(const Core& core, const Snapshot& snapshot) {
-  return {snapshot.lists, core.source, std::chrono::milliseconds(snapshot.config.dns.timeout_ms),
-          std::chrono::milliseconds(snapshot.config.dns.budget_ms)};
+  Answers answers(snapshot.lists, core.source, std::chrono::milliseconds(snapshot.config.dns.timeout_ms),
+                  std::chrono::milliseconds(snapshot.config.dns.budget_ms));
+  answers.with(core.services.list_health);
+  answers.with(core.services.greylist, greylist_rules(snapshot.config.filter.greylist));
+  return answers;
 }
 
 }  // namespace postern::pipeline

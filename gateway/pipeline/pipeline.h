@@ -32,6 +32,8 @@ struct Services {
   metrics::Registry& metrics;
   SnapshotHolder& snapshots;
   Outbound* outbound = nullptr;  ///< null: nobody hands on what is relayed, and it waits in the store
+  ListHealth* list_health = nullptr;  ///< null: every DNS list is believed
+  Greylist* greylist = nullptr;       ///< null: nobody has to wait
 };
 
 /// The house of one core: from connect to the durable 250. Its core's thread only.

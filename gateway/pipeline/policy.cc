@@ -70,6 +70,13 @@ std::map<std::string, filters::Action, std::less<>> incomplete(const config::Inc
 
 }  // namespace
 
+Greylist::Rules greylist_rules(const config::GreylistConfig& config) {
+  return {.delay = std::chrono::seconds(config.delay_s),
+          .window = std::chrono::seconds(config.window_s),
+          .lifetime = std::chrono::days(config.lifetime_days),
+          .entries_max = config.entries_max};
+}
+
 filters::Policy make_policy(const config::FilterConfig& filter,
                             const std::vector<config::BlocklistConfig>& lists_asked,
                             const LocalLists& lists) {
@@ -88,8 +95,15 @@ filters::Policy make_policy(const config::FilterConfig& filter,
       .defer_incomplete = filter.defer_incomplete,
       .incomplete = incomplete(filter.incomplete),
       .authentication = authentication(filter.authentication),
+      .greylist = {.enabled = filter.greylist.enabled,
+                   .on_listed = filter.greylist.on_listed,
+                   .on_no_reverse_name = filter.greylist.on_no_reverse_name,
+                   .on_spf_softfail = filter.greylist.on_spf_softfail,
+                   .on_spf_fail = filter.greylist.on_spf_fail,
+                   .on_spf_none = filter.greylist.on_spf_none},
       .blocklists = blocklists(lists_asked),
       .blocklist_reject_score = filter.blocklist_reject_score,
+      .blocklists_probed = filter.blocklist_probe_s > 0,
   };
 }
 

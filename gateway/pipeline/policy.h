@@ -4,6 +4,7 @@
 
 #include "filters/policy/policy.h"
 #include "gateway/config/config.h"
+#include "gateway/pipeline/greylist.h"
 #include "gateway/pipeline/local_lists.h"
 
 namespace postern::pipeline {
@@ -12,5 +13,7 @@ namespace postern::pipeline {
 /// asked; blocklists of kinds that nothing is looked up in are left out.
 filters::Policy make_policy(const config::FilterConfig& filter,
                             const std::vector<config::BlocklistConfig>& blocklists, const LocalLists& lists);
+
+Greylist::Rules greylist_rules(const config::GreylistConfig& config);
 
 }  // namespace postern::pipeline

@@ -55,11 +55,11 @@ $TTL 300
 class NameServer:
     """nsd in the foreground, with the two zones and whatever the case adds."""
 
-    def __init__(self, extra=()):
+    def __init__(self, extra=(), more=""):
         self.folder = tempfile.mkdtemp(prefix="nsd-")
         self.address = own_address()
         self.port = free_port(self.address)
-        zones = [("test", ZONE), ("2.0.192.in-addr.arpa", REVERSE), *extra]
+        zones = [("test", ZONE + more), ("2.0.192.in-addr.arpa", REVERSE), *extra]
         with open(os.path.join(self.folder, "nsd.conf"), "w", encoding="utf-8") as file:
             file.write(f'server:\n  ip-address: {self.address}@{self.port}\n  username: ""\n  chroot: ""\n  zonesdir: "{self.folder}"\n'
                        f'  pidfile: "{self.folder}/pid"\n  xfrdfile: "{self.folder}/xfrd"\n  zonelistfile: "{self.folder}/zones"\n'

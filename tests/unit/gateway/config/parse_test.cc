@@ -149,7 +149,7 @@ recipients = ["@e.example"]
   EXPECT_EQ(c.control.socket, "/etc/postern/control.sock");
   EXPECT_EQ(c.metrics.listen, "");
   EXPECT_EQ(c.log, (LogConfig{"/etc/postern/log/postern.log", "debug", false}));
-  EXPECT_EQ(c.dns, (DnsConfig{{"127.0.0.1:5353", "[::1]:53"}, "trust", 10}));
+  EXPECT_EQ(c.dns, (DnsConfig{{"127.0.0.1:5353", "[::1]:53"}, "trust", 10, 5000}));
   ASSERT_EQ(c.listeners.size(), 2U);
   EXPECT_EQ(c.listeners[0], (ListenerConfig{"[::1]:25", Service::mx, true, networks({"10.0.0.1/32"}),
                                             networks({"10.0.0.0/8", "2001:db8::/32"})}));
@@ -165,7 +165,7 @@ recipients = ["@e.example"]
   ASSERT_EQ(c.blocklists.size(), 1U);
   EXPECT_EQ(
       c.blocklists[0],
-      (BlocklistConfig{"bl.test.example", "domain", {{"127.0.0.2", "listed"}, {"127.0.0.4", "new"}}, 4.0}));
+      (BlocklistConfig{"bl.test.example", "domain", {{"127.0.0.2", "listed"}, {"127.0.0.4", "new"}}, 4.0, false}));
   ASSERT_EQ(c.domains.size(), 2U);
   EXPECT_EQ(c.domains[0],
             (DomainConfig{.name = "test.example", .recipients = "any", .catch_all = "anna@test.example"}));
@@ -175,18 +175,18 @@ recipients = ["@e.example"]
   EXPECT_THAT(c.accounts[0].aliases,
               ElementsAre("info@test.example", "anna@bücher.example", "shop@xn--bcher-kva.example"));
   EXPECT_EQ(c.accounts[0].quota_octets, 5U);
-  EXPECT_EQ(
-      c.filter,
-      (FilterConfig{false,
-                    3.0,
-                    2.5,
-                    -1.0,
-                    -50.0,
-                    50.25,
-                    30,
-                    {networks({"192.0.2.1/32"}), {"<>", "@a.example", "@.b.example", "C@d.example"}, {}},
-                    {{}, {}, {"@e.example"}},
-                    {.enabled = true}}));  // resolvers are set
+  EXPECT_EQ(c.filter, (FilterConfig{.enabled = false,
+                                    .reject_score = 3.0,
+                                    .quarantine_score = 2.5,
+                                    .tag_score = -1.0,
+                                    .allow_score = -50.0,
+                                    .block_score = 50.25,
+                                    .blocklist_reject_score = 3.0,  // as reject_score
+                                    .received_hops_max = 30,
+                                    .allow = {.clients = networks({"192.0.2.1/32"}),
+                                              .senders = {"<>", "@a.example", "@.b.example", "C@d.example"}},
+                                    .block = {.recipients = {"@e.example"}},
+                                    .authentication = {.enabled = true}}));  // resolvers are set
 }
 
 TEST(ConfigParse, TablesMayBeInlineAndInAnyOrder) {
