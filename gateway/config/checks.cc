@@ -92,6 +92,8 @@ class Checks {
   }
 
   void check_limits() {
+    if (config_.filter.greylist.window_s <= config_.filter.greylist.delay_s)
+      problem("filter.greylist", "window_s", "must be more than delay_s: nobody could come again in time");
     const LimitsConfig& limits = config_.limits;
     if (limits.body_memory_octets_max < limits.message_octets_max) {
       const bool said = places_.given("limits", 0, "body_memory_octets_max");
@@ -138,8 +140,6 @@ class Checks {
       report_.warning(places_.line("blocklist", i, "kind"), key_name("blocklist", true, i, "kind"),
                       fmt::format("\"{}\": the list is not consulted in this version", kind));
     }
-    if (config_.filter.greylist.window_s <= config_.filter.greylist.delay_s)
-      problem("filter.greylist", "window_s", "must be more than delay_s: nobody could come again in time");
     if (config_.dns.budget_ms < config_.dns.timeout_ms) {
       report_.warning(
           places_.line("dns", 0, places_.given("dns", 0, "budget_ms") ? "budget_ms" : "timeout_ms"),

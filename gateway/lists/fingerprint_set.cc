@@ -21,9 +21,8 @@ void FingerprintSet::seal() {
   for (std::size_t i = 1; i < index_.size(); ++i) index_[i] += index_[i - 1];
 }
 
-bool FingerprintSet::contains(std::string_view text) const {
+bool FingerprintSet::holds(std::uint64_t print) const {
   if (prints_.empty()) return false;
-  const std::uint64_t print = siphash(key_, text);
   const std::size_t place = print >> shift_;
   const auto begin = prints_.begin() + index_[place], end = prints_.begin() + index_[place + 1];
   return std::find(begin, end, print) != end;

@@ -1,7 +1,7 @@
 #include "gateway/lists/network_set.h"
 
 #include <algorithm>
-#include <string>
+#include <string_view>
 
 namespace postern::lists {
 namespace {
@@ -16,10 +16,14 @@ std::uint32_t number_of(const filters::Ip& ip) {
 }
 
 /// Prefix length and network, as the text that is hashed.
-std::string key_of(const filters::Ip& masked, unsigned bits) {
-  std::string key(1, static_cast<char>(bits));
-  return key.append(masked.octets());
-}
+struct NetworkKey {
+  NetworkKey(const filters::Ip& masked, unsigned bits) {
+    octets[0] = static_cast<char>(bits);
+    std::ranges::copy(masked.octets(), octets.begin() + 1);
+  }
+  std::string_view text() const { return {octets.data(), octets.size()}; }
+  std::array<char, 17> octets{};
+};
 
 }  // namespace
 
@@ -28,7 +32,7 @@ void NetworkSet::add(const filters::Network& network) {
     v4_[network.bits()].addresses.push_back(number_of(network.address()));
   } else {
     v6_lengths_.set(network.bits());
-    v6_.add(key_of(network.address(), network.bits()));
+    v6_.add(NetworkKey(network.address(), network.bits()).text());
   }
 }
 
@@ -43,6 +47,12 @@ void NetworkSet::seal() {
     for (std::size_t i = 1; i < level.index.size(); ++i) level.index[i] += level.index[i - 1];
   }
   v6_.seal();
+  for (unsigned bits = 0; bits <= 32; ++bits)
+    if (!v4_[bits].addresses.empty())
+      v4_lengths_.insert(v4_lengths_.begin(), static_cast<std::uint8_t>(bits));
+  for (unsigned bits = 0; bits <= 128; ++bits)
+    if (v6_lengths_.test(bits))
+      v6_longest_first_.insert(v6_longest_first_.begin(), static_cast<std::uint8_t>(bits));
 }
 
 bool NetworkSet::Level::contains(std::uint32_t address) const {
@@ -58,17 +68,21 @@ bool NetworkSet::Level::contains(std::uint32_t address) const {
 std::optional<unsigned> NetworkSet::find(const filters::Ip& ip) const {
   if (ip.is_v4()) {
     const std::uint32_t address = number_of(ip);
-    for (unsigned bits = 32;; --bits) {
+    for (const unsigned bits : v4_lengths_) {
       const std::uint32_t mask = bits == 0 ? 0 : ~std::uint32_t{0} << (32 - bits);
-      if (!v4_[bits].addresses.empty() && v4_[bits].contains(address & mask)) return bits;
-      if (bits == 0) return std::nullopt;
+      if (v4_[bits].contains(address & mask)) return bits;
     }
   }
   if (!ip.is_v6()) return std::nullopt;
-  for (unsigned bits = 128;; --bits) {
-    if (v6_lengths_.test(bits) && v6_.contains(key_of(ip.masked(bits), bits))) return bits;
-    if (bits == 0) return std::nullopt;
+  std::array<std::uint64_t, 129> prints;  // written as far as it is read
+  std::size_t count = 0;
+  for (const unsigned bits : v6_longest_first_) {
+    prints[count] = v6_.print_of(NetworkKey(ip.masked(bits), bits).text());
+    v6_.fetch(prints[count++]);
   }
+  for (std::size_t i = 0; i < count; ++i)
+    if (v6_.holds(prints[i])) return v6_longest_first_[i];
+  return std::nullopt;
 }
 
 std::size_t NetworkSet::size() const {

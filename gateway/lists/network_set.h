@@ -36,6 +36,7 @@ class NetworkSet {
   std::array<Level, 33> v4_;
   FingerprintSet v6_;
   std::bitset<129> v6_lengths_;
+  std::vector<std::uint8_t> v4_lengths_, v6_longest_first_;  ///< those that occur, the longest first
 };
 
 }  // namespace postern::lists
