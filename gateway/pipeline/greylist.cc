@@ -15,6 +15,7 @@ namespace {
 constexpr char kTriplet = 't', kLearned = 'l';
 constexpr char kLayout = 1;  // of a value in the store
 constexpr std::size_t kValueOctets = 18;
+constexpr std::size_t kBucketsPerStep = 1024;  // of a sweep
 
 void put_number(std::string& out, std::int64_t number) {
   for (int shift = 56; shift >= 0; shift -= 8)
@@ -161,10 +162,16 @@ void Greylist::give_back(const std::vector<std::pair<std::string, std::string>>&
 }
 
 void Greylist::sweep(const Rules& rules, Time now) {
-  const std::scoped_lock lock(mutex_);
-  for (auto entry = entries_.begin(); entry != entries_.end();) {
-    const auto here = entry++;
-    if (is_over(here->second, rules, now)) forget(here);
+  // In small steps, so that no reactor waits long for its answer. What a growing table moves meanwhile is found the next time.
+  for (std::size_t bucket = 0;;) {
+    const std::scoped_lock lock(mutex_);
+    const std::size_t end = std::min(bucket + kBucketsPerStep, entries_.bucket_count());
+    std::vector<Key> over;
+    for (; bucket < end; ++bucket)
+      for (auto entry = entries_.begin(bucket); entry != entries_.end(bucket); ++entry)
+        if (is_over(entry->second, rules, now)) over.push_back(entry->first);
+    for (const Key& key : over) forget(entries_.find(key));
+    if (end == entries_.bucket_count()) return;
   }
 }
 

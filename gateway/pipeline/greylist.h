@@ -64,7 +64,7 @@ class Greylist {
   void touch(const Key& key, Entry& entry);
   void forget(Entries::iterator entry);
 
-  mutable std::mutex mutex_;  // held for a look-up, or a sweep of one core's millisecond
+  mutable std::mutex mutex_;  // held for a look-up, or a step of a sweep
   Entries entries_;
   std::vector<Key> changed_, gone_;
   Counts counts_;
