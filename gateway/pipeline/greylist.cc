@@ -96,8 +96,8 @@ filters::Answer Greylist::answer(std::string_view name, const Rules& rules, Time
   const auto waited = now - found->second.first;
   if (waited >= rules.delay) {
     forget(found);
-    if (entries_.insert_or_assign(known, Entry{.first = now, .last = now, .learned = true}).second)
-      changed_.push_back(known);
+    entries_.insert_or_assign(known, Entry{.first = now, .last = now, .learned = true});
+    changed_.push_back(known);
     ++counts_.passed;
     return answer;
   }

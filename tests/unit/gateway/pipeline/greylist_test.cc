@@ -56,6 +56,16 @@ TEST(Greylist, WhoStaysAwayIsForgotten) {
   EXPECT_EQ(asked(greylist, name(), kStart + 3h + std::chrono::days(36 + 35 + 37)), "300");
 }
 
+TEST(Greylist, WhoComesBackAfterYearsIsStoredAgain) {
+  Greylist greylist;
+  (void)asked(greylist, name(), kStart);
+  (void)asked(greylist, name(), kStart + 1h);
+  (void)greylist.take_changes();
+  (void)asked(greylist, name(), kStart + std::chrono::days(1000));
+  EXPECT_EQ(asked(greylist, name(), kStart + std::chrono::days(1000) + 1h), "");
+  EXPECT_EQ(greylist.take_changes().size(), 2U) << "the triplet is gone, the sender learned anew";
+}
+
 TEST(Greylist, AFullTableKeepsNobodyOut) {
   Greylist greylist;
   const Greylist::Rules rules{.entries_max = 2};
