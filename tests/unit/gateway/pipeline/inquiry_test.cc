@@ -30,7 +30,7 @@ constexpr std::string_view kZone = R"({
   "good.test.dom.test": [{"A": "127.0.0.2"}],
   "mail.good.test.dom.test": ["SERVFAIL"],
   "good.test": [{"TXT": "v=spf1 include:more.test ?all"}],
-  "more.test": [{"TXT": "v=spf1 a:out.good.test mx ~all"}],
+  "more.test": [{"TXT": "v=spf1 a:out.good.test mx:mx.good.test ~all"}],
   "out.good.test": ["TIMEOUT"],
   "_dmarc.good.test": [{"TXT": "v=DMARC1; p=quarantine"}],
   "_dmarc.other.test": [{"TXT": "v=DMARC1; p=none"}]
