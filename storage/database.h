@@ -30,8 +30,8 @@ enum class Table : std::size_t {
   greylist
 };
 inline constexpr std::array<std::string_view, 11> kTableNames = {
-    "default", "mailboxes", "folders", "entries", "messages",
-    "bodies",  "decisions", "queue",   "due",     "outcomes", "greylist"};
+    "default",   "mailboxes", "folders", "entries",  "messages", "bodies",
+    "decisions", "queue",     "due",     "outcomes", "greylist"};
 
 /// `doing` is the sentence part in front: "message 0A…: read".
 Error error_of(const rocksdb::Status& status, std::string_view doing);

@@ -1,7 +1,10 @@
 #include "gateway/pipeline/answers.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
+
+#include "gateway/reactor/scope.h"
 
 namespace postern::pipeline {
 namespace {
@@ -17,6 +20,16 @@ bool is_local(filters::QuestionKind kind) {
     default:
       return false;
   }
+}
+
+reactor::Task<void> ask_one(Source* source, filters::Question question, reactor::Deadline deadline,
+                            filters::Facts* facts) {
+  const auto asked_at = reactor::Reactor::current().now_utc();
+  const auto began = reactor::Clock::now();
+  filters::Answer answer = co_await source->ask(question, deadline);
+  answer.asked_at = asked_at;
+  answer.took = std::chrono::duration_cast<std::chrono::microseconds>(reactor::Clock::now() - began);
+  facts->answer(question, std::move(answer));
 }
 
 }  // namespace
@@ -47,6 +60,24 @@ bool Answers::answer_some(filters::Facts& facts) const {
     any = true;
   }
   return any;
+}
+
+reactor::Task<void> Answers::answer_all(filters::Facts& facts, reactor::Deadline end) const {
+  if (answer_local(facts)) co_return;
+  const std::vector<filters::Question> open = facts.questions();
+  if (source_ == nullptr || reactor::Clock::now() >= end) {
+    for (const filters::Question& question : open) {
+      filters::Answer none{.status = source_ == nullptr ? filters::AnswerStatus::refused
+                                                        : filters::AnswerStatus::timed_out};
+      none.asked_at = reactor::Reactor::current().now_utc();
+      facts.answer(question, std::move(none));
+    }
+    co_return;
+  }
+  const reactor::Deadline deadline = std::min<reactor::Deadline>(reactor::Clock::now() + timeout_, end);
+  reactor::Scope scope;
+  for (const filters::Question& question : open) scope.spawn(ask_one(source_, question, deadline, &facts));
+  co_await scope.join();
 }
 
 }  // namespace postern::pipeline

@@ -45,6 +45,11 @@ class Answers {
   bool answer_local(filters::Facts& facts) const;
   /// The same; true when any was answered.
   bool answer_some(filters::Facts& facts) const;
+  /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed, or `end`. For whoever asks for
+  /// himself; a visit has its Inquiry.
+  reactor::Task<void> answer_all(filters::Facts& facts, reactor::Deadline end) const;
+  /// When the budget of somebody who begins now is spent.
+  reactor::Deadline end() const { return reactor::Clock::now() + budget_; }
 
   Source* source() const { return source_; }
   std::chrono::milliseconds timeout() const { return timeout_; }

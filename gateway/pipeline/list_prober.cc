@@ -4,19 +4,11 @@
 #include <memory>
 #include <utility>
 
-#include "gateway/pipeline/inquiry.h"
-
 namespace postern::pipeline {
 namespace {
 
 /// A trial asks once; another round would be for what the first brought, and there is nothing that it could lead to.
 constexpr int kRoundsMax = 2;
-
-reactor::Task<void> ask_one(Source* source, filters::Question question, reactor::Deadline deadline,
-                            filters::Facts* facts) {
-  filters::Answer answer = co_await source->ask(question, deadline);
-  facts->answer(question, std::move(answer));
-}
 
 }  // namespace
 
@@ -46,18 +38,15 @@ bool ListProber::is_due(const filters::Blocklist& list, const Snapshot& snapshot
 }
 
 reactor::Task<void> ListProber::probe(const filters::Blocklist& list, const Snapshot& snapshot) {
+  const std::chrono::milliseconds timeout(snapshot.config.dns.timeout_ms);
+  const Answers answers(snapshot.lists, &services_.source, timeout, timeout);
   filters::Facts facts;
   for (int round = 0; round < kRoundsMax; ++round) {
     if (const auto trial = filters::try_list(list, facts)) {
       note(list, *trial);
       co_return;
     }
-    const auto deadline = reactor::Clock::now() + std::chrono::milliseconds(snapshot.config.dns.timeout_ms);
-    reactor::Scope asking;
-    const std::vector<filters::Question> open = facts.questions();
-    for (const filters::Question& question : open)
-      asking.spawn(ask_one(&services_.source, question, deadline, &facts));
-    co_await asking.join();
+    co_await answers.answer_all(facts, answers.end());
   }
   if (const auto trial = filters::try_list(list, facts)) note(list, *trial);
 }
