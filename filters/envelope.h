@@ -44,5 +44,10 @@ struct Envelope {
 std::string_view domain_of(std::string_view address);
 /// The local part: what precedes the last '@', or all of it.
 std::string_view local_part_of(std::string_view address);
+/// Whether it is the postmaster's, who must be within everybody's reach (RFC 5321 §4.5.1): the local part in any case of letters,
+/// with or without a domain.
+bool is_postmaster(std::string_view address);
+/// Whether the message is for postmasters and nobody else.
+bool for_postmaster_only(const Envelope& envelope);
 
 }  // namespace postern::filters

@@ -13,6 +13,10 @@ std::string_view to_string(QuestionKind kind) {
       return "sender_list";
     case QuestionKind::recipient_list:
       return "recipient_list";
+    case QuestionKind::list_health:
+      return "list_health";
+    case QuestionKind::greylist:
+      return "greylist";
     case QuestionKind::dns_a:
       return "dns_a";
     case QuestionKind::dns_aaaa:

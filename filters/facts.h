@@ -16,6 +16,9 @@ enum class QuestionKind : std::uint8_t {
   client_list,     ///< which local list holds this address; name: IP text
   sender_list,     ///< which local list holds this sender; name: address ("" is the null reverse-path)
   recipient_list,  ///< which local list holds this recipient; name: address
+  list_health,     ///< whether a DNS list can be believed now; name: zone; data: one record, why it cannot
+  /// whether a doubtful client has to wait; name: greylist_name(); data: one record, the seconds that are left
+  greylist,
   dns_a,
   dns_aaaa,
   dns_txt,
@@ -61,6 +64,9 @@ class Facts {
   const Answer* find(const Question& question) const;
   /// Records an answer; the question is no longer open. The first answer stays: a late second one is ignored.
   void answer(const Question& question, Answer answer);
+
+  /// Forgets what is open: what is still wanted will be asked again. For whoever asks ahead of need.
+  void withdraw() { open_.clear(); }
 
   const std::vector<Question>& questions() const { return open_; }
   const std::map<Question, Answer>& answers() const { return answers_; }

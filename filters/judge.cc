@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "filters/greylist/check.h"
 #include "filters/header/sanity.h"
 #include "filters/policy/decide.h"
 #include "filters/reputation/blocklist.h"
@@ -19,9 +20,11 @@ Progress run_checks(Stage stage, const Envelope& envelope, const Analysis* analy
   if (!policy.enabled) return Progress::done;
 
   bool pending = check_local_lists(stage, envelope, policy, facts, findings) == Progress::pending;
-  pending |= check_blocklists(stage, envelope, analysis, policy, facts, findings) == Progress::pending;
   pending |= authentication::check_authentication(stage, envelope, analysis, policy, facts,
                                                   memo.authentication, findings) == Progress::pending;
+  if (stage == Stage::data) confirm_allowed_sender(envelope, policy, findings);
+  pending |= check_blocklists(stage, envelope, analysis, policy, facts, findings) == Progress::pending;
+  pending |= greylist::check_greylist(stage, envelope, policy, facts, findings) == Progress::pending;
   if (analysis != nullptr) {
     check_test_strings(analysis->test_strings(), policy.tag_score, findings);
     check_header(envelope, *analysis, findings);
@@ -53,6 +56,12 @@ Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis,
       run_checks(stage, envelope, analysis, facts, policy, memo == nullptr ? own : *memo, findings);
   if (progress == Progress::pending) return {};
   return {.verdict = decide(stage, std::move(findings), policy)};
+}
+
+void anticipate(Stage stage, const Envelope& envelope, Facts& facts, const Policy& policy) {
+  if (!policy.enabled) return;
+  authentication::anticipate(stage, envelope, policy, facts);
+  anticipate_blocklists(stage, envelope, policy, facts);
 }
 
 }  // namespace postern::filters

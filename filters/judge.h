@@ -37,4 +37,9 @@ struct Judgement {
 Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis, Facts& facts,
                 const Policy& policy, Memo* memo = nullptr);
 
+/// Asking early: notes in `facts` what judging at RCPT or at the data will want to know and that can be named by now, that is, from
+/// the client at connect, and from HELO and MAIL FROM as well later on. Concludes nothing, so it may be called at any time, and
+/// again after every answer: some questions lead to others.
+void anticipate(Stage stage, const Envelope& envelope, Facts& facts, const Policy& policy);
+
 }  // namespace postern::filters

@@ -32,9 +32,10 @@ struct Finding {
 /// The reply a finding or the policy asks for, when it must be a certain one (e.g. 554 5.4.6 for a mail
 /// loop).
 struct Refusal {
-  int code = 0;          ///< 0: none
-  std::string enhanced;  ///< "5.7.1"
-  std::string text;      ///< without the id; the gateway appends it
+  int code = 0;           ///< 0: none
+  std::string enhanced;   ///< "5.7.1"
+  std::string text;       ///< without the id; the gateway appends it
+  bool verbatim = false;  ///< the code is said as it is, wherever in the dialogue
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 

@@ -318,6 +318,17 @@ void Batch::restart(MessageId newest) {
 }
 
 // Put and Delete on a WriteBatch fail only for sizes beyond 4 GiB, which check() keeps out.
+std::uint64_t Batch::put_greylist(const Pairs& pairs) {
+  for (const auto& [key, value] : pairs) {
+    if (value.empty()) {
+      remove(Table::greylist, key);
+    } else {
+      put(Table::greylist, key, value);
+    }
+  }
+  return pairs.size();
+}
+
 void Batch::put(Table table, std::string_view key, std::string_view value) {
   (void)writes_.Put(database_.table(table), slice(key), slice(value));
 }

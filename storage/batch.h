@@ -49,6 +49,9 @@ class Batch {
   /// Outcomes of messages accepted before then, at most `count`.
   std::expected<std::uint64_t, Error> prune(std::uint64_t before_ms, std::size_t count);
 
+  /// An empty value takes the key away.
+  std::uint64_t put_greylist(const Pairs& pairs);
+
   bool empty() const { return writes_.Count() == 0; }
   rocksdb::WriteBatch& sealed();
   void publish();

@@ -247,12 +247,22 @@ void CommitThread::trim() {
 
 void CommitThread::execute(Command& command) {
   if (log_suspect_) return command.result.set_value(not_tried());
-  auto changed = command.kind == Command::Kind::set_flags
-                     ? batch_.set_flags(command.mailbox, command.folder, command.uids.front(), command.set,
-                                        command.clear)
-                 : command.kind == Command::Kind::prune
-                     ? batch_.prune(command.before_ms, command.count)
-                     : batch_.expunge(command.mailbox, command.folder, command.uids);
+  std::expected<std::uint64_t, Error> changed;
+  switch (command.kind) {
+    case Command::Kind::set_flags:
+      changed =
+          batch_.set_flags(command.mailbox, command.folder, command.uids.front(), command.set, command.clear);
+      break;
+    case Command::Kind::expunge:
+      changed = batch_.expunge(command.mailbox, command.folder, command.uids);
+      break;
+    case Command::Kind::prune:
+      changed = batch_.prune(command.before_ms, command.count);
+      break;
+    case Command::Kind::greylist:
+      changed = batch_.put_greylist(*command.pairs);
+      break;
+  }
   if (changed) {
     auto written = write();
     if (!written) changed = std::unexpected(std::move(written.error()));

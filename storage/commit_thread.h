@@ -25,12 +25,13 @@ namespace postern::storage {
 
 /// Changes that a caller waits for. Lives on the caller's stack until `result` is set.
 struct Command {
-  enum class Kind : std::uint8_t { set_flags, expunge, prune };
+  enum class Kind : std::uint8_t { set_flags, expunge, prune, greylist };
   Kind kind;
   std::string_view mailbox, folder;
   const std::vector<std::uint32_t>& uids;  ///< one, for set_flags
   std::uint32_t set = 0, clear = 0;
   std::uint64_t before_ms = 0, count = 0;                      ///< of prune
+  const Pairs* pairs = nullptr;                                ///< for greylist
   std::promise<std::expected<std::uint64_t, Error>> result{};  ///< entries changed
 };
 

@@ -130,6 +130,7 @@ std::shared_ptr<const rocksdb::SliceTransform> insert_hint(Table table) {
       return std::shared_ptr<const rocksdb::SliceTransform>(
           rocksdb::NewCappedPrefixTransform(sizeof(std::uint32_t) + Store::kFolderOctetsMax));
     case Table::mailboxes:  // written once each
+    case Table::greylist:   // all over the place
     case Table::due:        // all over the destinations
     case Table::counts:     // all over the domains
       return nullptr;

@@ -28,11 +28,12 @@ enum class Table : std::size_t {
   due,
   outcomes,
   refusals,
-  counts
+  counts,
+  greylist
 };
-inline constexpr std::array<std::string_view, 12> kTableNames = {
-    "default",   "mailboxes", "folders", "entries",  "messages", "bodies",
-    "decisions", "queue",     "due",     "outcomes", "refusals", "counts"};
+inline constexpr std::array<std::string_view, 13> kTableNames = {
+    "default", "mailboxes", "folders",  "entries",  "messages", "bodies",  "decisions",
+    "queue",   "due",       "outcomes", "refusals", "counts",   "greylist"};
 
 /// `doing` is the sentence part in front: "message 0A…: read".
 Error error_of(const rocksdb::Status& status, std::string_view doing);

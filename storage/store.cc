@@ -27,6 +27,7 @@ namespace {
 
 /// One batch of an expunge, for new mail waits behind it; a longer list is several batches.
 constexpr std::size_t kExpungeUidsMax = 1000;
+constexpr std::size_t kGreylistPairsMax = 10'000;  // likewise
 
 Error corrupt(std::string_view where, const DecodeError& error) {
   return Error{.code = Code::corrupt, .context = fmt::format("{}: {}", where, error.text())};
@@ -359,6 +360,31 @@ std::expected<std::uint64_t, Error> Store::expunge(std::string_view mailbox, std
     removed += *changed;
   }
   return removed;
+}
+
+std::expected<void, Error> Store::put_greylist(const Pairs& pairs) {
+  static const std::vector<std::uint32_t> kNone;
+  for (std::size_t at = 0; at < pairs.size(); at += kGreylistPairsMax) {
+    const auto first = pairs.begin() + static_cast<std::ptrdiff_t>(at);
+    const Pairs some(first,
+                     first + static_cast<std::ptrdiff_t>(std::min(kGreylistPairsMax, pairs.size() - at)));
+    Command command{
+        .kind = Command::Kind::greylist, .mailbox = {}, .folder = {}, .uids = kNone, .pairs = &some};
+    auto changed = impl_->run(command);
+    if (!changed) return std::unexpected(std::move(changed.error()));
+  }
+  return {};
+}
+
+std::expected<Pairs, Error> Store::greylist() const {
+  return impl_->reading([](const Database& database) -> std::expected<Pairs, Error> {
+    Pairs pairs;
+    const auto rows = database.iterate(Table::greylist, rocksdb::ReadOptions());
+    for (rows->SeekToFirst(); rows->Valid(); rows->Next())
+      pairs.emplace_back(view(rows->key()), view(rows->value()));
+    if (!rows->status().ok()) return std::unexpected(error_of(rows->status(), "greylist: read"));
+    return pairs;
+  });
 }
 
 Ledger Store::ledger() const {

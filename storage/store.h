@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "storage/error.h"
@@ -89,6 +90,9 @@ struct Count {
   std::string domain, row;
   std::uint64_t count = 0;
 };
+
+/// Keys and values.
+using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 /// Told on the commit thread, exactly once per accepted submit(). Must be quick and must not call into the
 /// store.
@@ -250,6 +254,11 @@ class Store {
   /// nothing else is left. At most `count` of them; the number forgotten.
   std::expected<std::uint64_t, Error> prune_outcomes(std::chrono::sys_time<std::chrono::milliseconds> before,
                                                      std::size_t count);
+
+  /// What the gateway remembers of clients that were asked to come again: its own keys and values, kept as they are. An empty value
+  /// takes a key away. Through the commit thread, synced before it returns.
+  std::expected<void, Error> put_greylist(const Pairs& pairs);
+  std::expected<Pairs, Error> greylist() const;
 
   Ledger ledger() const;
   Statistics statistics() const;

@@ -10,7 +10,7 @@
 
 #include "filters/authentication/report.h"
 #include "filters/authentication/results/field.h"
-#include "filters/idn.h"
+#include "filters/authentication/sender.h"
 #include "filters/message/address_list.h"
 
 namespace postern::filters::authentication {
@@ -36,10 +36,6 @@ void Memo::prepare(const Analysis& analysis) {
 }
 
 namespace {
-
-std::string ascii_or_as_is(std::string_view domain) {
-  return ascii_domain(domain).value_or(std::string(domain));
-}
 
 /// The domains of From's authors, each once, in the order they stand there.
 std::vector<std::string> author_domains(const Analysis& analysis) {
@@ -89,19 +85,8 @@ class Evaluation {
 
  private:
   std::optional<spf::Outcome> evaluate_spf() {
-    const bool null_path = envelope_.mail_from.empty();
-    spf_domain_ =
-        ascii_or_as_is(null_path ? std::string_view(envelope_.helo) : domain_of(envelope_.mail_from));
-    if (spf_domain_.starts_with('[')) spf_domain_.clear();  // RFC 7208 §4.3: a literal has no policy
-    const std::string sender =
-        null_path ? spf_domain_ : fmt::format("{}@{}", local_part_of(envelope_.mail_from), spf_domain_);
-    const spf::Identity identity{.ip = envelope_.client_ip,
-                                 .domain = spf_domain_,
-                                 .sender = sender,
-                                 .helo = envelope_.helo,
-                                 .receiver = envelope_.receiving_host,
-                                 .now = now_};
-    return spf::check_host(identity, facts_);
+    spf_domain_ = spf_domain(envelope_);
+    return check_spf(envelope_, facts_);
   }
 
   /// False: pending. Called while SPF and DKIM are, too: then for its questions alone.
@@ -206,16 +191,66 @@ class Evaluation {
   Outcomes outcomes_;
 };
 
+/// Whom the postmaster has let in, SPF and the reverse name do not keep out.
+bool let_in(const Findings& findings) {
+  return std::ranges::any_of(findings.found, [](const Finding& finding) {
+    return finding.name == "LOCAL_ALLOW_CLIENT" || finding.name == "LOCAL_ALLOW_RECIPIENT" ||
+           finding.name == "LOCAL_ALLOW_SENDER";
+  });
+}
+
+void refuse(Findings& findings, std::string_view name, double score, std::string_view enhanced,
+            std::string text) {
+  findings.found.push_back({.name = std::string(name), .score = score, .evidence = text});
+  findings.demand = {.action = Action::reject,
+                     .refusal = {.code = 550, .enhanced = std::string(enhanced), .text = text},
+                     .reason = fmt::format("{} is refused by policy", name)};
+}
+
+/// What refuses a recipient by itself. Everything that is asked here is asked in one round.
+Progress check_recipient(const Envelope& envelope, const AuthenticationPolicy& policy, Facts& facts,
+                         Findings& findings) {
+  const bool at_all = policy.spf_fail_refused || policy.no_reverse_name_refused;
+  if (!at_all || !envelope.client_counts() || let_in(findings)) return Progress::done;
+  if (envelope.recipients.empty() || is_postmaster(envelope.recipients.back())) return Progress::done;
+  std::optional<spf::Outcome> spf;
+  std::optional<Iprev> iprev;
+  if (policy.spf_fail_refused) spf = check_spf(envelope, facts);
+  if (policy.no_reverse_name_refused) iprev = check_iprev(envelope.client_ip, facts);
+  if ((policy.spf_fail_refused && !spf) || (policy.no_reverse_name_refused && !iprev))
+    return Progress::pending;
+  if (spf && spf->result == spf::Result::fail) {
+    // RFC 7208 §8.4, RFC 7372 §3.2. What the owner of the domain has to say, §6.2, is quoted as his.
+    std::string text =
+        fmt::format("SPF of {} does not allow {}", spf_domain(envelope), envelope.client_ip.text());
+    if (!spf->explanation.empty())
+      text += fmt::format("; the domain says: {}", spf->explanation.substr(0, kValueOctetsMax));
+    refuse(findings, "SPF_FAIL", policy.spf_fail_score, "5.7.23", std::move(text));
+  } else if (iprev && (iprev->result == IprevResult::fail || iprev->result == IprevResult::permerror)) {
+    refuse(findings, "NO_REVERSE_NAME", policy.no_reverse_name_score, "5.7.25",  // RFC 7372 §3.3
+           fmt::format("{} has no reverse name that leads back to it", envelope.client_ip.text()));
+  }
+  return Progress::done;
+}
+
 }  // namespace
 
 Progress check_authentication(Stage stage, const Envelope& envelope, const Analysis* analysis,
                               const Policy& policy, Facts& facts, Memo& memo, Findings& findings) {
-  if (stage != Stage::data || analysis == nullptr || !policy.authentication.enabled) return Progress::done;
+  if (!policy.authentication.enabled) return Progress::done;
+  if (stage == Stage::rcpt) return check_recipient(envelope, policy.authentication, facts, findings);
+  if (stage != Stage::data || analysis == nullptr) return Progress::done;
   Memo::Work& work = memo.work(*analysis);
   const auto outcomes = Evaluation(envelope, *analysis, policy.authentication, facts, work).run();
   if (!outcomes) return Progress::pending;
   report(envelope, policy.authentication, *outcomes, findings);
   return Progress::done;
+}
+
+void anticipate(Stage stage, const Envelope& envelope, const Policy& policy, Facts& facts) {
+  if (!policy.authentication.enabled || !envelope.client_counts()) return;
+  (void)check_iprev(envelope.client_ip, facts);                // for its questions
+  if (stage >= Stage::mail) (void)check_spf(envelope, facts);  // likewise
 }
 
 }  // namespace postern::filters::authentication

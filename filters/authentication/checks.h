@@ -40,9 +40,15 @@ class Memo {
 /// or for HELO under the null reverse-path (RFC 7208 §2.4). Where the client is not known (a Unix socket) or is a server of our own
 /// house (LMTP), SPF and iprev are not evaluated, and DMARC can pass but not fail.
 ///
+/// At Stage::rcpt: where the policy refuses what fails SPF (550 5.7.23) or has no reverse name (550 5.7.25), the demand to refuse
+/// the last recipient. Never the postmaster (RFC 5321 §4.5.1), nor whom a local list lets in.
+///
 /// What DNS did not tell is `unknown`: temperror is never counted against the sender, and DMARC does not fail while an identifier
 /// that would have been aligned is in doubt. What LOCAL_ALLOW_CLIENT or LOCAL_ALLOW_RECIPIENT has let in, DMARC does not refuse.
 Progress check_authentication(Stage stage, const Envelope& envelope, const Analysis* analysis,
                               const Policy& policy, Facts& facts, Memo& memo, Findings& findings);
+
+/// Notes what check_authentication() will ask at the data and can be named by now: the reverse name at connect, SPF from MAIL on.
+void anticipate(Stage stage, const Envelope& envelope, const Policy& policy, Facts& facts);
 
 }  // namespace postern::filters::authentication

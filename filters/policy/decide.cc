@@ -104,16 +104,32 @@ void heed(Verdict& verdict, std::optional<Demand> demand) {
   verdict.reason = fmt::format("{}; {}", demand->reason, verdict.reason);
 }
 
+/// What the policy says about one check that could not do its work: "spf: servfail …", "blocklist bl.example: …".
+Action wanted_for(std::string_view entry, const Policy& policy) {
+  const auto found = policy.incomplete.find(entry.substr(0, entry.find_first_of(": ")));
+  if (found != policy.incomplete.end()) return found->second;
+  return policy.defer_incomplete ? Action::defer : Action::accept;
+}
+
 /// What could not be found out might have spoken for the message, and our trouble is never the sender's: a
 /// refusal that this could have averted is none for good. Otherwise the message comes in, or does not, as the
 /// policy says.
-void weigh_incomplete(Verdict& verdict, bool could_avert, const Policy& policy) {
+void weigh_incomplete(Stage stage, Verdict& verdict, bool could_avert, const Policy& policy) {
   if (verdict.incomplete.empty()) return;
   if (verdict.action == Action::reject && !could_avert) return;
-  if (verdict.action != Action::reject && !policy.defer_incomplete) return;
-  verdict.action = Action::defer;
-  verdict.refusal = refusal_of(kDeferReply);
-  verdict.reason = fmt::format("incomplete ({}); {}", verdict.incomplete.front(), verdict.reason);
+  const std::string* worst = &verdict.incomplete.front();
+  Action action = verdict.action == Action::reject ? Action::defer : Action::accept;
+  for (const std::string& entry : verdict.incomplete) {
+    const Action wanted = wanted_for(entry, policy);
+    if (wanted <= action) continue;
+    action = wanted;
+    worst = &entry;
+  }
+  if (action == Action::accept || (action == Action::tag && stage != Stage::data)) return;
+  if (verdict.action != Action::reject && action <= verdict.action) return;
+  verdict.action = action;
+  verdict.refusal = action == Action::defer ? refusal_of(kDeferReply) : Refusal{};
+  verdict.reason = fmt::format("incomplete ({}); {}", *worst, verdict.reason);
 }
 
 }  // namespace
@@ -146,7 +162,7 @@ Verdict decide(Stage stage, Findings findings, const Policy& policy) {
   const bool could_avert =
       anything_possible || (!demanded && rounded(verdict.score - findings.relief) < policy.reject_score);
   heed(verdict, std::move(findings.demand));
-  weigh_incomplete(verdict, could_avert, policy);
+  weigh_incomplete(stage, verdict, could_avert, policy);
   return verdict;
 }
 

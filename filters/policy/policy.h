@@ -2,12 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "filters/ip.h"
+#include "filters/verdict.h"
 
 namespace postern::filters {
 
@@ -50,8 +52,10 @@ struct AuthenticationPolicy {
   double dmarc_pass_score = -0.1;
   double dmarc_fail_none_score = 0.5, dmarc_fail_quarantine_score = 3, dmarc_fail_reject_score = 5;
   double arc_valid_score = 0, arc_invalid_score = 0.1;
-  double no_reverse_name_score = 1;  ///< the client has no reverse name that leads back to it
-  double multiple_from_score = 3;    ///< From names authors of several domains, or stands there twice
+  double no_reverse_name_score = 1;      ///< the client has no reverse name that leads back to it
+  double multiple_from_score = 3;        ///< From names authors of several domains, or stands there twice
+  bool spf_fail_refused = false;         ///< at RCPT, 550 5.7.23, whatever the score is
+  bool no_reverse_name_refused = false;  ///< at RCPT, 550 5.7.25
 };
 
 /// What is looked up in a list: RFC 5782 §2.1 and §2.4, or §2.2.
@@ -61,9 +65,21 @@ enum class BlocklistKind : std::uint8_t { ip, domain };
 struct Blocklist {
   std::string zone;  ///< normal form of DNS names
   BlocklistKind kind = BlocklistKind::ip;
-  /// Answers that mean "listed", as address text, and what each says. Empty: 127.0.0.2 (RFC 5782 §2.1).
+  /// Answers that mean "listed", and what each says: address text, whose octets may be "*". Empty: 127.0.0.2 (RFC 5782 §2.1).
   std::map<std::string, std::string> answers;
-  double score = 0;
+  double score = 0;  ///< negative: an allow list
+  /// Of an allow list of domains: whether an entry counts even where nothing shows that the domain is who sends.
+  bool forced = false;
+};
+
+/// Which clients are doubtful enough to be asked to come again, from [filter.greylist].
+struct GreylistPolicy {
+  bool enabled = false;
+  bool on_listed = true;           ///< a blocklist holds the client, and not enough of them to refuse it
+  bool on_no_reverse_name = true;  ///< no reverse name that leads back
+  bool on_spf_softfail = true;
+  bool on_spf_fail = true;
+  bool on_spf_none = false;  ///< the sender's domain has no SPF record
 };
 
 /// What the postmaster decided about findings, from the manifest's [filter]. A value; shared immutably by all
@@ -81,12 +97,22 @@ struct Policy {
   bool has_recipient_list = false;
   double allow_score = -100.0;  ///< an entry of a local allow list
   double block_score = 100.0;   ///< an entry of a local block list
-  /// What an incomplete verdict means that would let the message in: false: in it goes; true: 451, try again.
+  /// Whether an allowed sender counts where SPF, DKIM and DMARC were evaluated and none shows that it is him.
+  bool allow_unauthenticated = false;
+  /// What an incomplete verdict means that would let the message in, where `incomplete` does not name the check: false: in it goes;
+  /// true: 451, try again.
   bool defer_incomplete = false;
+  /// The same by check, the word in front of the colon in Verdict.incomplete: accept, tag or defer.
+  std::map<std::string, Action, std::less<>> incomplete;
   AuthenticationPolicy authentication;
+  GreylistPolicy greylist;
   std::vector<Blocklist> blocklists;
   /// Compiled once and large, therefore shared by every copy of the policy; null: no rules.
   std::shared_ptr<const rules::RuleSet> rules;
+  /// The sum of blocklists' scores (allow lists and local allow entries included) from which they refuse by themselves: at RCPT,
+  /// 554 5.7.1.
+  double blocklist_reject_score = 15.0;
+  bool blocklists_probed = false;  ///< somebody can answer QuestionKind::list_health
 };
 
 }  // namespace postern::filters

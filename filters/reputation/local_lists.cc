@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
+
+#include "filters/idn.h"
 
 namespace postern::filters {
 namespace {
@@ -70,6 +73,18 @@ class Subject {
   std::string allowed_, blocked_, unknown_;  // evidence
 };
 
+/// Whether what passed is about this domain, or one above it.
+bool names(const results::MethodResult& result, const std::string& domain) {
+  return std::ranges::any_of(result.properties, [&](const auto& property) {
+    const auto& [name, value] = property;
+    if (name != "smtp.mailfrom" && name != "smtp.helo" && name != "header.d" && name != "header.from")
+      return false;
+    const std::string_view text = value;
+    const auto known = ascii_domain(name == "smtp.mailfrom" ? domain_of(text) : text);
+    return known && (*known == domain || domain.ends_with("." + *known));
+  });
+}
+
 /// Those the stage is about.
 std::span<const std::string> recipients_at(Stage stage, const Envelope& envelope) {
   const std::span<const std::string> all(envelope.recipients);
@@ -108,6 +123,25 @@ Progress check_local_lists(Stage stage, const Envelope& envelope, const Policy& 
   sender.conclude(policy, findings);
   recipients.conclude(policy, findings);
   return Progress::done;
+}
+
+void confirm_allowed_sender(const Envelope& envelope, const Policy& policy, Findings& findings) {
+  const auto allowed = std::ranges::find(findings.found, "LOCAL_ALLOW_SENDER", &Finding::name);
+  if (allowed == findings.found.end() || !policy.authentication.enabled || policy.allow_unauthenticated)
+    return;
+  // In LMTP and on a Unix socket SPF says nothing: one of our own servers has let him in.
+  if (!envelope.client_counts()) return;
+  const std::string domain =
+      ascii_domain(domain_of(envelope.mail_from)).value_or(std::string(domain_of(envelope.mail_from)));
+  bool in_doubt = false;
+  for (const results::MethodResult& result : findings.authentication) {
+    if (result.method != "spf" && result.method != "dkim" && result.method != "dmarc") continue;
+    in_doubt |= result.result == "temperror";
+    if (result.result == "pass" && names(result, domain)) return;
+  }
+  allowed->score = 0;
+  allowed->evidence += "; nothing shows that it is him";
+  if (in_doubt) findings.incomplete.push_back("local_lists: whether the allowed sender is who he says");
 }
 
 }  // namespace postern::filters

@@ -45,4 +45,9 @@ std::optional<ListRecord> parse_list_record(std::string_view text);
 Progress check_local_lists(Stage stage, const Envelope& envelope, const Policy& policy, Facts& facts,
                            Findings& findings);
 
+/// MAIL FROM is what anybody may write. Where senders are authenticated and the policy does not say otherwise, LOCAL_ALLOW_SENDER
+/// keeps its score only if SPF, DKIM or DMARC passed for the sender's domain; to be called at the data, behind the authentication.
+/// Before the data, where this is not known, an allowed sender has the benefit of the doubt.
+void confirm_allowed_sender(const Envelope& envelope, const Policy& policy, Findings& findings);
+
 }  // namespace postern::filters

@@ -66,6 +66,22 @@ void print_certificates(const Json& certificates) {
   }
 }
 
+void print_lists(const Json& status) {
+  std::string_view title = "Blocklists";
+  for (const Json& list : member_of(status, "blocklists")) {
+    const std::string state = text_of(list, "state"), reason = text_of(list, "reason");
+    const bool benched = state == "benched";
+    line(title, fmt::format("{} {}{}{}{}", text_of(list, "zone"), benched ? "BENCHED" : state,
+                            benched ? " since " + human_time(text_of(list, "since")) : "",
+                            reason.empty() ? "" : ": ", reason));
+    title = "";
+  }
+  const Json& local = member_of(status, "local_lists");
+  if (number_of(local, "entries") > 0)
+    line("List files", fmt::format("{} entries, {}", number_of(local, "entries"),
+                                   human_octets(octets_of(local, "octets"))));
+}
+
 void print_reload(const Json& status) {
   line("Manifest", fmt::format("{}, loaded {}", text_of(status, "manifest"),
                                human_time(text_of(member_of(status, "snapshot"), "loaded_at"))));
@@ -92,6 +108,7 @@ void print_running(const Json& status) {
   print_store(member_of(status, "store"));
   print_cores(member_of(status, "cores"));
   print_certificates(member_of(status, "certificates"));
+  print_lists(status);
   print_reload(status);
 }
 

@@ -22,7 +22,7 @@ class Checks {
     check_tls();
     check_limits();
     check_scores();
-    settle_authentication();
+    settle_defaults();
     check_in_vain();
   }
 
@@ -98,6 +98,8 @@ class Checks {
   }
 
   void check_limits() {
+    if (config_.filter.greylist.window_s <= config_.filter.greylist.delay_s)
+      problem("filter.greylist", "window_s", "must be more than delay_s: nobody could come again in time");
     const LimitsConfig& limits = config_.limits;
     if (limits.body_memory_octets_max < limits.message_octets_max) {
       const bool said = places_.given("limits", 0, "body_memory_octets_max");
@@ -127,10 +129,13 @@ class Checks {
     return places_.given("filter", 0, first) ? first : second;
   }
 
-  /// Where nobody says that DNS is to be had, no message is to wait for it.
-  void settle_authentication() {
+  /// Where nobody says that DNS is to be had, no message is to wait for it. And who raises reject_score wants less refused, by
+  /// blocklists as well.
+  void settle_defaults() {
     if (!places_.given("filter.authentication", 0, "enabled"))
       config_.filter.authentication.enabled = !config_.dns.resolvers.empty();
+    if (!places_.given("filter", 0, "blocklist_reject_score"))
+      config_.filter.blocklist_reject_score = config_.filter.reject_score;
   }
 
   /// Known and checked, but without effect yet: the postmaster must not rely on it.
@@ -140,6 +145,11 @@ class Checks {
       if (kind == "ip" || kind == "domain") continue;
       report_.warning(places_.line("blocklist", i, "kind"), key_name("blocklist", true, i, "kind"),
                       fmt::format("\"{}\": the list is not consulted in this version", kind));
+    }
+    if (config_.dns.budget_ms < config_.dns.timeout_ms) {
+      report_.warning(
+          places_.line("dns", 0, places_.given("dns", 0, "budget_ms") ? "budget_ms" : "timeout_ms"),
+          "dns.budget_ms", "is less than timeout_ms: no answer is waited for as long as that");
     }
     if (config_.dns.dnssec == "trust") {
       report_.warning(places_.line("dns", 0, "dnssec"), "dns.dnssec",

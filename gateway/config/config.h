@@ -52,6 +52,7 @@ struct DnsConfig {
   std::vector<std::string> resolvers;
   std::string dnssec;  ///< validate | trust | off; empty: by resolvers
   std::uint32_t timeout_ms = 2000;
+  std::uint32_t budget_ms = 5000;  ///< what one message may wait for answers in all
   friend bool operator==(const DnsConfig&, const DnsConfig&) = default;
 };
 
@@ -112,6 +113,7 @@ struct BlocklistConfig {
   std::string zone, kind;
   std::vector<std::pair<std::string, std::string>> answers;
   double score = 0;
+  bool forced = false;  ///< of an allow list of domains: counts without an authenticated identity
   friend bool operator==(const BlocklistConfig&, const BlocklistConfig&) = default;
 };
 
@@ -181,7 +183,8 @@ struct AccountConfig {
 struct LocalList {
   std::vector<filters::Network> clients;
   std::vector<std::string> senders, recipients;
-  bool empty() const { return clients.empty() && senders.empty() && recipients.empty(); }
+  /// Files of more entries, one a line; "domain" alone there: it and all below it.
+  std::vector<std::string> client_files, sender_files, recipient_files;
   friend bool operator==(const LocalList&, const LocalList&) = default;
 };
 
@@ -212,6 +215,7 @@ struct AuthenticationConfig {
   double dmarc_fail_none_score = 0.5, dmarc_fail_quarantine_score = 3, dmarc_fail_reject_score = 5;
   double arc_valid_score = 0, arc_invalid_score = 0.1;
   double no_reverse_name_score = 1, multiple_from_score = 3;
+  std::string spf_fail = "score", no_reverse_name = "score";  ///< score | refuse, at RCPT
   friend bool operator==(const AuthenticationConfig&, const AuthenticationConfig&) = default;
 };
 
@@ -228,11 +232,32 @@ struct RulesConfig {
   friend bool operator==(const RulesConfig&, const RulesConfig&) = default;
 };
 
+/// [filter.incomplete]: ignore | tag | defer, by check; empty: as filter.defer_incomplete says.
+struct IncompleteConfig {
+  std::string iprev, spf, dkim, dmarc, arc, blocklist, local_lists;
+  friend bool operator==(const IncompleteConfig&, const IncompleteConfig&) = default;
+};
+
+/// [filter.greylist]
+struct GreylistConfig {
+  bool enabled = false;
+  bool on_listed = true, on_no_reverse_name = true, on_spf_softfail = true, on_spf_fail = true,
+       on_spf_none = false;
+  std::uint32_t delay_s = 300, window_s = 86'400, lifetime_days = 36, entries_max = 1'000'000;
+  friend bool operator==(const GreylistConfig&, const GreylistConfig&) = default;
+};
+
 struct FilterConfig {
   bool enabled = true;
   double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
   double allow_score = -100.0, block_score = 100.0;
+  double blocklist_reject_score = 15.0;    ///< when the manifest does not say: reject_score
+  std::uint32_t blocklist_probe_s = 3600;  ///< between two trials of a list; 0: none
+  bool allow_unauthenticated = false;
+  bool defer_incomplete = false;
   std::uint32_t received_hops_max = 100;
+  IncompleteConfig incomplete;
+  GreylistConfig greylist;
   LocalList allow, block;  ///< [filter.allow], [filter.block]
   AuthenticationConfig authentication;
   RulesConfig rules;

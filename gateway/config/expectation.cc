@@ -27,6 +27,8 @@ std::string shape_expectation(const Rule& rule, bool list) {
       return "a list of senders";
     case Shape::recipient_entry:
       return "a list of recipients";
+    case Shape::file:
+      return list ? "a list of paths" : "a path";
     case Shape::socket_path:
       return "a path";
     case Shape::answers:
@@ -39,8 +41,6 @@ std::string shape_expectation(const Rule& rule, bool list) {
       return "an IP address";
     case Shape::rule:
       return list ? "a list of rules" : "the name of a rule";
-    case Shape::file:
-      return list ? "a list of paths" : "a path";
     case Shape::points:
       return "a table of rules and points";
     case Shape::name_owner:

@@ -65,6 +65,7 @@ constexpr std::string_view kDispositions[] = {"accept", "none", "quarantine", "r
 constexpr std::string_view kBlocklistKinds[] = {"ip", "domain", "url", "hash"};
 constexpr std::string_view kDeliver[] = {"mailbox", "relay"};
 constexpr std::string_view kTlsPolicies[] = {"none", "may", "encrypt", "verify"};
+constexpr std::string_view kScoreOrRefuse[] = {"score", "refuse"};
 
 constexpr Key kTop[] = {
     {"hostname", slot<&Config::hostname>, required(Shape::hostname),
@@ -149,6 +150,10 @@ constexpr Key kDns[] = {
      "Empty: "
      "validate when recursing, off with resolvers."},
     {"timeout_ms", slot<&DnsConfig::timeout_ms>, range(10, 60'000), "Milliseconds for one answer."},
+    {"budget_ms", slot<&DnsConfig::budget_ms>, range(10, 600'000),
+     "Milliseconds that one message may wait for answers in all; what has not come by then is incomplete, "
+     "see "
+     "[filter.incomplete]."},
 };
 
 constexpr Key kListener[] = {
@@ -249,12 +254,20 @@ constexpr Key kBlocklist[] = {
     {"kind",
      slot<&BlocklistConfig::kind>,
      {.choices = kBlocklistKinds, .required = true},
-     "What is looked up: \"ip\" (the client), \"domain\" (those of HELO, MAIL FROM and From), \"url\" or "
-     "\"hash\"."},
+     "What is looked up: \"ip\" (the client), \"domain\" (those of HELO, MAIL FROM, the reverse name, From "
+     "and "
+     "Reply-To), \"url\" or \"hash\"."},
     {"answers", slot<&BlocklistConfig::answers>, shaped(Shape::answers),
-     "Answers of the list and what they mean; any other answer is unknown, never listed. Empty: 127.0.0.2 "
-     "alone means listed."},
-    {"score", slot<&BlocklistConfig::score>, scores(), "Added to the score of a listed message."},
+     "Answers of the list and what they mean, an octet of which may be \"*\"; any other answer is unknown, "
+     "never "
+     "listed. Empty: 127.0.0.2 alone means listed."},
+    {"score", slot<&BlocklistConfig::score>, scores(),
+     "Added to the score of a listed message. Negative: an allow list."},
+    {"forced",
+     slot<&BlocklistConfig::forced>,
+     {},
+     "An allow list of domains counts although nothing (SPF, DKIM, reverse name) shows that the domain is "
+     "the sender's."},
 };
 
 constexpr Key kDomain[] = {
@@ -362,8 +375,28 @@ constexpr Key kFilter[] = {
     {"quarantine_score", slot<&FilterConfig::quarantine_score>, scores(),
      "From here on it goes into quarantine, or into Junk where the account has a mailbox."},
     {"tag_score", slot<&FilterConfig::tag_score>, scores(), "From here on it is marked in its header."},
+    {"blocklist_reject_score", slot<&FilterConfig::blocklist_reject_score>, scores(),
+     "Sum of the scores of [[blocklist]]s from which they refuse recipients by themselves (554 5.7.1), the "
+     "postmaster "
+     "excepted. Not set: reject_score."},
+    {"blocklist_probe_s", slot<&FilterConfig::blocklist_probe_s>, range(0, 604'800),
+     "Seconds between two trials of each [[blocklist]] by its test entries (RFC 5782 §5). One that lists "
+     "what must not be listed, or "
+     "refuses, is not asked until it does well again. 0: no trials."},
     {"allow_score", slot<&FilterConfig::allow_score>, scores(), "Added for a match in [filter.allow]."},
     {"block_score", slot<&FilterConfig::block_score>, scores(), "Added for a match in [filter.block]."},
+    {"allow_unauthenticated",
+     slot<&FilterConfig::allow_unauthenticated>,
+     {},
+     "A sender in [filter.allow] counts although neither SPF nor DKIM nor DMARC shows that it is him. "
+     "Without "
+     "filter.authentication.enabled it counts anyway."},
+    {"defer_incomplete",
+     slot<&FilterConfig::defer_incomplete>,
+     {},
+     "A check that could not do its work, for lack of an answer, puts the message off (451) that it might "
+     "have kept out. "
+     "[filter.incomplete] says otherwise by check."},
     {"received_hops_max", slot<&FilterConfig::received_hops_max>, range(1, 10'000),
      "Received fields beyond which a message is in a loop (RFC 5321 §6.3)."},
 };
@@ -435,6 +468,12 @@ constexpr Key kAuthentication[] = {
      "Added for a broken ARC chain."},
     {"no_reverse_name_score", slot<&AuthenticationConfig::no_reverse_name_score>, scores(),
      "Added when the client has no reverse name that leads back to its address."},
+    {"spf_fail", slot<&AuthenticationConfig::spf_fail>, one_of(kScoreOrRefuse),
+     "What fails SPF is counted (\"score\"), or each recipient but the postmaster is answered 550 5.7.23 "
+     "(\"refuse\"). Forwarders "
+     "break SPF."},
+    {"no_reverse_name", slot<&AuthenticationConfig::no_reverse_name>, one_of(kScoreOrRefuse),
+     "The same for a client without a reverse name that leads back to it (550 5.7.25)."},
     {"multiple_from_score", slot<&AuthenticationConfig::multiple_from_score>, scores(),
      "Added when authors of several domains stand in From, or several From fields: no DMARC policy applies."},
 };
@@ -463,12 +502,59 @@ constexpr Key kRules[] = {
      "Folder where compiled patterns are kept; empty: the store's folder."},
 };
 
+constexpr std::string_view kOnIncomplete[] = {"ignore", "tag", "defer"};
+constexpr Rule on_incomplete() {
+  return {.choices = kOnIncomplete, .may_be_empty = true};
+}
+constexpr Key kIncomplete[] = {
+    {"iprev", slot<&IncompleteConfig::iprev>, on_incomplete(), "The client's reverse name could not be had."},
+    {"spf", slot<&IncompleteConfig::spf>, on_incomplete(), "SPF gives temperror."},
+    {"dkim", slot<&IncompleteConfig::dkim>, on_incomplete(),
+     "No signature is valid, and a key could not be had."},
+    {"dmarc", slot<&IncompleteConfig::dmarc>, on_incomplete(),
+     "The policy of the author's domain, or what it depends on, could not be had."},
+    {"arc", slot<&IncompleteConfig::arc>, on_incomplete(), "The key of a seal could not be had."},
+    {"blocklist", slot<&IncompleteConfig::blocklist>, on_incomplete(),
+     "A list gave no answer, or one that means nothing."},
+    {"local_lists", slot<&IncompleteConfig::local_lists>, on_incomplete(),
+     "Whether an allowed sender is who he says could not be found out."},
+};
+
+constexpr Key kGreylist[] = {
+    {"enabled",
+     slot<&GreylistConfig::enabled>,
+     {},
+     "Ask doubtful clients to come again (450 4.7.1 at RCPT)."},
+    {"on_listed", slot<&GreylistConfig::on_listed>, {}, "A client that a [[blocklist]] holds is doubtful."},
+    {"on_no_reverse_name",
+     slot<&GreylistConfig::on_no_reverse_name>,
+     {},
+     "One without a reverse name that leads back to it."},
+    {"on_spf_softfail", slot<&GreylistConfig::on_spf_softfail>, {}, "One whom SPF fails softly."},
+    {"on_spf_fail", slot<&GreylistConfig::on_spf_fail>, {}, "One whom SPF fails."},
+    {"on_spf_none", slot<&GreylistConfig::on_spf_none>, {}, "One whose sender has no SPF record."},
+    {"delay_s", slot<&GreylistConfig::delay_s>, range(1, 86'400), "Seconds before it may come again."},
+    {"window_s", slot<&GreylistConfig::window_s>, range(60, 2'592'000),
+     "Seconds within which it must, or its wait begins anew."},
+    {"lifetime_days", slot<&GreylistConfig::lifetime_days>, range(1, 3650),
+     "Days for which a sender that came again is remembered after its last message: it does not wait any "
+     "more."},
+    {"entries_max", slot<&GreylistConfig::entries_max>, range(1000, 50'000'000),
+     "Senders that are remembered, about 120 octets each; beyond it nobody new is asked to wait."},
+};
+
 constexpr Key kLocalList[] = {
     {"clients", slot<&LocalList::clients>, {}, "Networks of clients."},
     {"senders", slot<&LocalList::senders>, shaped(Shape::sender_entry),
      "Senders: an address, \"@domain\", \"@.domain\" (everything below it) or \"<>\"."},
     {"recipients", slot<&LocalList::recipients>, shaped(Shape::recipient_entry),
      "Recipients: an address, \"@domain\" or \"@.domain\" (everything below it)."},
+    {"client_files", slot<&LocalList::client_files>, shaped(Shape::file),
+     "Files with networks of clients, one a line, \"#\" begins a remark. Read again when they change; "
+     "millions of entries are fine."},
+    {"sender_files", slot<&LocalList::sender_files>, shaped(Shape::file),
+     "Files with senders; a domain alone stands for itself and everything below it."},
+    {"recipient_files", slot<&LocalList::recipient_files>, shaped(Shape::file), "Files with recipients."},
 };
 
 /// [name]; the members lead from Config to the section's struct.
@@ -553,9 +639,11 @@ constexpr Section kSections[] = {
     kCertificates,
     one<&Config::smtp>("smtp", kSmtp, "Habits of the SMTP server."),
     one<&Config::limits>("limits", kLimits, "Bounds: what one client, and all of them together, may use."),
-    many<&Config::blocklists>("blocklist", kBlocklist,
-                              "A DNS blocklist. Asked about each message that has come in whole; lists of "
-                              "kind \"url\" and \"hash\" are checked, but not consulted in this version."),
+    many<&Config::blocklists>(
+        "blocklist", kBlocklist,
+        "A DNS blocklist, or an allow list. Addresses are asked about from connect on, domains "
+        "as soon as they are named; lists of kind \"url\" and \"hash\" are checked, but not "
+        "consulted in this version."),
     many<&Config::domains>("domain", kDomain, "A domain of ours: once per domain."),
     many<&Config::accounts>("account", kAccount, "A mailbox: once per account."),
     one<&Config::relay>(
@@ -567,6 +655,15 @@ constexpr Section kSections[] = {
                              "Mail of our own users: AUTH under TLS, then anywhere."),
     many<&Config::signing>("signing", kSigning, "A DKIM key of ours: once per domain and key."),
     one<&Config::filter>("filter", kFilter, "From the score of a message to what becomes of it."),
+    one<&Config::filter, &FilterConfig::incomplete>(
+        "filter.incomplete", kIncomplete,
+        "What becomes of a message that a check could not judge, and that would come in: \"ignore\", \"tag\" "
+        "or \"defer\" (451). "
+        "Empty: as filter.defer_incomplete says. It is never refused for good."),
+    one<&Config::filter, &FilterConfig::greylist>("filter.greylist", kGreylist,
+                                                  "Greylisting of clients that something speaks against, but "
+                                                  "not enough; never of the postmaster's mail, nor of what "
+                                                  "[filter.allow] lets in."),
     one<&Config::filter, &FilterConfig::allow>("filter.allow", kLocalList,
                                                "Who is welcome whatever else is said."),
     one<&Config::filter, &FilterConfig::block>("filter.block", kLocalList, "Who is not."),

@@ -35,12 +35,12 @@ enum class Shape : std::uint8_t {
   sender_entry,     ///< an address, @domain, @.domain or <>
   recipient_entry,  ///< an address, @domain or @.domain
   socket_path,      ///< a path short enough for a Unix socket
+  file,             ///< a path, made absolute
   answers,          ///< IPv4 addresses and their names
   target,           ///< a next hop: target.h
   recipients,       ///< accounts, any or file=PATH
   ip,               ///< an address of this machine
   rule,             ///< the name of a rule
-  file,             ///< a path, absolute afterwards
   points,           ///< names of rules and numbers
   name_owner,       ///< names and the domains they belong to
 };

@@ -126,8 +126,15 @@ std::optional<std::string> normalise_recipients(std::string& value, const std::f
 }
 
 std::optional<std::string> normalise_answer(std::string& value) {
-  const auto ip = filters::Ip::parse(value);
-  if (!ip || !ip->is_v4()) return is_not(value, "an IPv4 address, as blocklists answer (RFC 5782 §2.1)");
+  std::string address;  // with each "*" in place of an octet made a number
+  for (std::size_t at = 0; at < value.size(); ++at) {
+    const bool begins = at == 0 || value[at - 1] == '.';
+    const bool ends = at + 1 == value.size() || value[at + 1] == '.';
+    address += value[at] == '*' && begins && ends ? '0' : value[at];
+  }
+  const auto ip = filters::Ip::parse(address);
+  if (!ip || !ip->is_v4())
+    return is_not(value, "an IPv4 address, as blocklists answer (RFC 5782 §2.1); an octet may be *");
   return std::nullopt;
 }
 
@@ -178,6 +185,8 @@ std::optional<std::string> normalise(Shape shape, std::string& value, const std:
       return normalise_entry(value, false);
     case Shape::socket_path:
       return normalise_socket_path(value, base);
+    case Shape::file:
+      return normalise_path(value, base);
     case Shape::answers:
       return normalise_answer(value);
     case Shape::target: {
@@ -197,8 +206,6 @@ std::optional<std::string> normalise(Shape shape, std::string& value, const std:
     case Shape::rule:
     case Shape::points:
       return normalise_rule(value);
-    case Shape::file:
-      return normalise_path(value, base);
     case Shape::name_owner:
       if (value.empty()) return "a name is empty";
       return std::nullopt;

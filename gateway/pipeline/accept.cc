@@ -90,8 +90,9 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
 
   const auto start = reactor::Clock::now();
   const Answers answers = answers_of(core_, *mail_.snapshot);
-  verdict_ = co_await judge_and_ask(filters::Stage::data, mail_.envelope, &*analysis_, mail_.facts, policy(),
-                                    answers, &memo_);
+  verdict_ = co_await mail_.inquiry->judge(filters::Stage::data, mail_.envelope, &*analysis_, policy(),
+                                           answers, &memo_);
+  mail_.facts = mail_.inquiry->take_facts();
   mail_.timings.judge = since(start);
   if (verdict_->action == filters::Action::reject || verdict_->action == filters::Action::defer) {
     keep_refusal();

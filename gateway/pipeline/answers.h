@@ -2,7 +2,9 @@
 
 #include <chrono>
 
-#include "filters/judge.h"
+#include "filters/facts.h"
+#include "gateway/pipeline/greylist.h"
+#include "gateway/pipeline/list_health.h"
 #include "gateway/pipeline/local_lists.h"
 #include "gateway/reactor/reactor.h"
 #include "gateway/reactor/task.h"
@@ -17,41 +19,51 @@ class Source {
   virtual reactor::Task<filters::Answer> ask(filters::Question question, reactor::Deadline deadline) = 0;
 };
 
-/// Answers the open questions of Facts: those about local lists at once, the rest by a Source, all in
-/// parallel. One core's.
+/// Where answers come from under one snapshot, and how long they may take. One core's.
 class Answers {
  public:
-  /// Rounds of judging and asking for one verdict. A filter that needs more goes in circles.
-  static constexpr unsigned kRoundsMax = 64;
-  /// What one verdict may wait for in all, in timeouts of one answer: an SPF record that leads to another needs
-  /// round after round, and the client does not wait for ever.
-  static constexpr unsigned kTimeoutsMax = 3;
+  /// `source` may be null: then what only it could know is answered `refused`, which is never "no". `timeout` is for one answer,
+  /// `budget` for what one message may wait for in all: an SPF record that leads to another needs round after round, and the
+  /// client does not wait for ever.
+  Answers(const LocalLists& lists, Source* source, std::chrono::milliseconds timeout,
+          std::chrono::milliseconds budget)
+      : lists_(lists), source_(source), timeout_(timeout), budget_(budget) {}
 
-  /// `source` may be null: then what only it could know is answered `refused`, which is never "no".
-  Answers(const LocalLists& lists, Source* source, std::chrono::milliseconds timeout)
-      : lists_(lists), source_(source), timeout_(timeout) {}
+  /// Null: every DNS list is believed.
+  Answers& with(const ListHealth* health) {
+    health_ = health;
+    return *this;
+  }
+  /// Null: nobody has to wait.
+  Answers& with(Greylist* greylist, const Greylist::Rules& rules) {
+    greylist_ = greylist;
+    rules_ = rules;
+    return *this;
+  }
 
-  /// Without waiting; false when questions are left for the source.
+  /// Whatever of the open questions needs no waiting; false when questions are left for the source.
   bool answer_local(filters::Facts& facts) const;
-  /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed, or `end`.
-  reactor::Task<void> answer_all(filters::Facts& facts,
-                                 reactor::Deadline end = reactor::Deadline::max()) const;
-  /// When a verdict that is begun now must be there.
-  reactor::Deadline end() const { return reactor::Clock::now() + kTimeoutsMax * timeout_; }
+  /// The same; true when any was answered.
+  bool answer_some(filters::Facts& facts) const;
+  /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed, or `end`. For whoever asks for
+  /// himself; a visit has its Inquiry.
+  reactor::Task<void> answer_all(filters::Facts& facts, reactor::Deadline end) const;
+  /// When the budget of somebody who begins now is spent.
+  reactor::Deadline end() const { return reactor::Clock::now() + budget_; }
+
+  Source* source() const { return source_; }
+  std::chrono::milliseconds timeout() const { return timeout_; }
+  std::chrono::milliseconds budget() const { return budget_; }
 
  private:
+  filters::Answer answer(const filters::Question& question) const;
+
   const LocalLists& lists_;
   Source* source_;
-  std::chrono::milliseconds timeout_;
+  std::chrono::milliseconds timeout_, budget_;
+  const ListHealth* health_ = nullptr;
+  Greylist* greylist_ = nullptr;
+  Greylist::Rules rules_;
 };
-
-/// Judge, ask, judge: until there is a verdict. Does not suspend while all questions are local ones.
-/// Everything passed must outlive the task. `memo`: of this message, where some of the work has been done
-/// already; null: of the task's own. When the rounds are used up the verdict is to defer: our trouble
-/// is never the sender's.
-reactor::Task<filters::Verdict> judge_and_ask(filters::Stage stage, const filters::Envelope& envelope,
-                                              const filters::Analysis* analysis, filters::Facts& facts,
-                                              const filters::Policy& policy, const Answers& answers,
-                                              filters::Memo* memo = nullptr);
 
 }  // namespace postern::pipeline

@@ -3,6 +3,8 @@
 #include "gateway/pipeline/answers.h"
 #include "gateway/pipeline/journal.h"
 #include "gateway/pipeline/pipeline.h"
+#include "gateway/pipeline/policy.h"
+#include "gateway/reactor/scope.h"
 #include "storage/message_id.h"
 
 namespace postern::pipeline {
@@ -16,6 +18,7 @@ struct Core {
   storage::MessageIdSource ids;
   Journal journal;
   Source* source = nullptr;  ///< who answers what the local lists do not know; null: nobody
+  reactor::Scope asking;     ///< of every question under way for a visit
 };
 
 /// The time since then.
@@ -25,7 +28,11 @@ inline std::chrono::microseconds since(reactor::Clock::time_point start) {
 
 /// How answers are got under this snapshot.
 inline Answers answers_of(const Core& core, const Snapshot& snapshot) {
-  return {snapshot.lists, core.source, std::chrono::milliseconds(snapshot.config.dns.timeout_ms)};
+  Answers answers(snapshot.lists, core.source, std::chrono::milliseconds(snapshot.config.dns.timeout_ms),
+                  std::chrono::milliseconds(snapshot.config.dns.budget_ms));
+  answers.with(core.services.list_health);
+  answers.with(core.services.greylist, greylist_rules(snapshot.config.filter.greylist));
+  return answers;
 }
 
 }  // namespace postern::pipeline

@@ -64,7 +64,11 @@ Journal::Journal(log::Logger& logger, metrics::Registry& metrics)
     : logger_(logger),
       metrics_(metrics),
       received_(metrics.counter("postern_messages_received_total",
-                                "Messages received whole, whatever became of them.")) {
+                                "Messages received whole, whatever became of them.")),
+      asked_ahead_(metrics.counter("postern_questions_total", "Questions of visits by when they were asked.",
+                                   {{"when", "ahead"}})),
+      asked_when_needed_(metrics.counter(
+          "postern_questions_total", "Questions of visits by when they were asked.", {{"when", "needed"}})) {
   for (const filters::Action action : kActions)
     by_action_.push_back(&metrics.counter("postern_messages_total", "Messages by what became of them.",
                                           {{"action", std::string(filters::to_string(action))}}));
@@ -76,6 +80,11 @@ Journal::Journal(log::Logger& logger, metrics::Registry& metrics)
 
 void Journal::took(Stage stage, std::chrono::microseconds time) {
   durations_[static_cast<std::size_t>(stage)]->observe(static_cast<double>(time.count()) * 1e-6);
+}
+
+void Journal::asked(Inquiry::Counts counts) {
+  if (counts.ahead > 0) asked_ahead_.add(counts.ahead);
+  if (counts.needed > 0) asked_when_needed_.add(counts.needed);
 }
 
 metrics::Counter& Journal::learn(Known& known, std::string key, std::string_view family,

@@ -11,6 +11,7 @@
 #include "filters/verdict.h"
 #include "gateway/log/log.h"
 #include "gateway/metrics/metrics.h"
+#include "gateway/pipeline/inquiry.h"
 #include "gateway/pipeline/mail.h"
 #include "gateway/smtp/reply.h"
 
@@ -29,6 +30,9 @@ class Journal {
   void took(Stage stage, std::chrono::microseconds time);
   /// A stage could not do its work: our own trouble, or an answer that did not come.
   void degraded(std::string_view stage, std::string_view cause);
+
+  /// What one visit has asked.
+  void asked(Inquiry::Counts counts);
 
   /// A client, sender or recipient was refused: event "rejected".
   struct Rejection {
@@ -62,7 +66,7 @@ class Journal {
 
   log::Logger& logger_;
   metrics::Registry& metrics_;
-  metrics::Counter& received_;
+  metrics::Counter &received_, &asked_ahead_, &asked_when_needed_;
   std::vector<metrics::Counter*> by_action_;    // by filters::Action
   std::vector<metrics::Histogram*> durations_;  // by Stage
   Known rules_, degraded_;

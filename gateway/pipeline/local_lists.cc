@@ -40,6 +40,19 @@ LocalLists::LocalLists(const config::LocalList& allow, const config::LocalList& 
   add(allow, filters::ListKind::allow);
   add(block, filters::ListKind::block);
   for (Prefixes* prefixes : {&v4_, &v6_}) std::ranges::sort(*prefixes, std::ranges::greater(), &Prefix::bits);
+  client_files_ = !allow.client_files.empty() || !block.client_files.empty();
+  sender_files_ = !allow.sender_files.empty() || !block.sender_files.empty();
+  recipient_files_ = !allow.recipient_files.empty() || !block.recipient_files.empty();
+}
+
+std::expected<void, std::string> LocalLists::read_files(const config::LocalList& allow,
+                                                        const config::LocalList& block) {
+  if (!client_files_ && !sender_files_ && !recipient_files_) return {};
+  stamps_ = lists::stamps(allow, block);  // before they are read: what changes meanwhile is read again
+  auto read = lists::FileLists::read(allow, block);
+  if (!read) return std::unexpected(std::move(read.error()));
+  files_->set(std::move(*read));
+  return {};
 }
 
 void LocalLists::add(const config::LocalList& list, filters::ListKind kind) {
@@ -112,10 +125,18 @@ filters::Answer LocalLists::answer(const filters::Question& question) const {
     default:
       break;
   }
+  const auto filed = files_->get()->find(question);
   filters::Answer answer;
-  if (found == nullptr) return answer;  // no_data
+  if (found == nullptr && !filed) return answer;  // no_data
+  bool by_file = found == nullptr;
+  if (found != nullptr && filed) {
+    const unsigned mine = lists::rank_of(found->entry), other = lists::rank_of(filed->entry);
+    const bool allows = filed->kind == filters::ListKind::allow && found->kind == filters::ListKind::block;
+    by_file = other > mine || (other == mine && allows);
+  }
   answer.status = filters::AnswerStatus::data;
-  answer.records.push_back(filters::list_record(found->kind, found->entry));
+  answer.records.push_back(by_file ? filters::list_record(filed->kind, filed->entry)
+                                   : filters::list_record(found->kind, found->entry));
   return answer;
 }
 

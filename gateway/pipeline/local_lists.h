@@ -1,15 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "filters/facts.h"
 #include "filters/ip.h"
 #include "filters/reputation/local_lists.h"
 #include "gateway/config/config.h"
+#include "gateway/lists/file_lists.h"
 
 namespace postern::pipeline {
 
@@ -21,11 +25,18 @@ class LocalLists {
  public:
   LocalLists() = default;
   LocalLists(const config::LocalList& allow, const config::LocalList& block);
+  /// Reads the files that the lists name; without that they are empty. Blocking. The error names the file.
+  std::expected<void, std::string> read_files(const config::LocalList& allow, const config::LocalList& block);
+  /// What is in the files now; the files as they were when they were read first.
+  std::shared_ptr<const lists::FileLists> files() const { return files_->get(); }
+  void set_files(std::shared_ptr<const lists::FileLists> next) const { files_->set(std::move(next)); }
+  const std::vector<lists::FileStamp>& stamps() const { return stamps_; }
+
   /// Only for the three kinds above.
   filters::Answer answer(const filters::Question& question) const;
-  bool has_clients() const { return !v4_.empty() || !v6_.empty(); }
-  bool has_senders() const { return !senders_.empty(); }
-  bool has_recipients() const { return !recipients_.empty(); }
+  bool has_clients() const { return !v4_.empty() || !v6_.empty() || client_files_; }
+  bool has_senders() const { return !senders_.empty() || sender_files_; }
+  bool has_recipients() const { return !recipients_.empty() || recipient_files_; }
 
  private:
   struct Listed {
@@ -48,6 +59,10 @@ class LocalLists {
   static const Listed* find_address(const Addresses& addresses, std::string_view address);
 
   Prefixes v4_, v6_;
+  bool client_files_ = false, sender_files_ = false, recipient_files_ = false;
+  std::shared_ptr<lists::FileListsHolder> files_ =
+      std::make_shared<lists::FileListsHolder>();  // its content is swapped
+  std::vector<lists::FileStamp> stamps_;
   Addresses senders_, recipients_;  // by lower-case local part and A-labels; "@domain", "@.domain", "<>"
 };
 

@@ -8,6 +8,7 @@
 
 #include "filters/envelope.h"
 #include "filters/facts.h"
+#include "gateway/pipeline/inquiry.h"
 #include "gateway/pipeline/snapshot.h"
 #include "gateway/smtp/session.h"
 
@@ -33,6 +34,8 @@ struct Mail {
   bool lmtp = false;
   bool own = false;            ///< of a user of ours, by AUTH: completed, signed, not judged
   filters::Envelope envelope;  ///< recipients in the order of `addresses` and of transaction.recipients
+  Inquiry* inquiry =
+      nullptr;  ///< of the visit, which outlasts this; what it knows becomes `facts` with the verdict
   filters::Facts facts;
   std::vector<AcceptedAddress> addresses;
   smtp::Transaction transaction;

@@ -116,6 +116,10 @@ std::unique_ptr<smtp::Visit> Pipeline::visit(const smtp::Arrival& arrival) {
                                  is_submission(impl_->listener(arrival.listener, *snapshot)));
 }
 
+reactor::Task<void> Pipeline::close() {
+  return impl_->core.asking.join();
+}
+
 reactor::Task<Pipeline::Scan> Pipeline::scan(filters::Envelope envelope, std::string message) {
   return scan_message(impl_->core, std::move(envelope), std::move(message));
 }

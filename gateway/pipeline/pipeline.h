@@ -32,6 +32,8 @@ struct Services {
   metrics::Registry& metrics;
   SnapshotHolder& snapshots;
   Outbound* outbound = nullptr;  ///< null: nobody hands on what is relayed, and it waits in the store
+  ListHealth* list_health = nullptr;  ///< null: every DNS list is believed
+  Greylist* greylist = nullptr;       ///< null: nobody has to wait
 };
 
 /// The house of one core: from connect to the durable 250. Its core's thread only.
@@ -44,6 +46,9 @@ class Pipeline final : public smtp::House {
   bool proxy_expected(std::size_t listener, const filters::Ip& peer) const override;
   smtp::Terms terms(std::size_t listener, const filters::Ip& client) const override;
   std::unique_ptr<smtp::Visit> visit(const smtp::Arrival& arrival) override;
+
+  /// Joins the questions that visits have left under way. Behind the end of the source, which ends them.
+  reactor::Task<void> close();
 
   /// Judges a message as if it had arrived so, stage by stage (connect, mail, each recipient, data), without
   /// delivering anything: `postern scan`. The facts that were gathered come back with the verdict.

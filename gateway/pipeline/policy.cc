@@ -31,6 +31,8 @@ filters::AuthenticationPolicy authentication(const config::AuthenticationConfig&
       .arc_invalid_score = from.arc_invalid_score,
       .no_reverse_name_score = from.no_reverse_name_score,
       .multiple_from_score = from.multiple_from_score,
+      .spf_fail_refused = from.spf_fail == "refuse",
+      .no_reverse_name_refused = from.no_reverse_name == "refuse",
   };
   for (const std::string& sealer : from.trusted_sealers)
     if (auto domain = filters::ascii_domain(sealer)) policy.trusted_sealers.push_back(*std::move(domain));
@@ -59,12 +61,37 @@ std::vector<filters::Blocklist> blocklists(const std::vector<config::BlocklistCo
     lists.push_back({.zone = *std::move(zone),
                      .kind = list.kind == "ip" ? filters::BlocklistKind::ip : filters::BlocklistKind::domain,
                      .answers = {list.answers.begin(), list.answers.end()},
-                     .score = list.score});
+                     .score = list.score,
+                     .forced = list.forced});
   }
   return lists;
 }
 
+std::map<std::string, filters::Action, std::less<>> incomplete(const config::IncompleteConfig& from) {
+  std::map<std::string, filters::Action, std::less<>> actions;
+  const std::pair<const char*, const std::string&> checks[] = {{"iprev", from.iprev},
+                                                               {"spf", from.spf},
+                                                               {"dkim", from.dkim},
+                                                               {"dmarc", from.dmarc},
+                                                               {"arc", from.arc},
+                                                               {"blocklist", from.blocklist},
+                                                               {"local_lists", from.local_lists}};
+  for (const auto& [check, word] : checks) {
+    if (word == "ignore") actions[check] = filters::Action::accept;
+    if (word == "tag") actions[check] = filters::Action::tag;
+    if (word == "defer") actions[check] = filters::Action::defer;
+  }
+  return actions;
+}
+
 }  // namespace
+
+Greylist::Rules greylist_rules(const config::GreylistConfig& config) {
+  return {.delay = std::chrono::seconds(config.delay_s),
+          .window = std::chrono::seconds(config.window_s),
+          .lifetime = std::chrono::days(config.lifetime_days),
+          .entries_max = config.entries_max};
+}
 
 filters::Policy make_policy(const config::FilterConfig& filter,
                             const std::vector<config::BlocklistConfig>& lists_asked, const LocalLists& lists,
@@ -80,9 +107,20 @@ filters::Policy make_policy(const config::FilterConfig& filter,
       .has_recipient_list = lists.has_recipients(),
       .allow_score = filter.allow_score,
       .block_score = filter.block_score,
+      .allow_unauthenticated = filter.allow_unauthenticated,
+      .defer_incomplete = filter.defer_incomplete,
+      .incomplete = incomplete(filter.incomplete),
       .authentication = authentication(filter.authentication),
+      .greylist = {.enabled = filter.greylist.enabled,
+                   .on_listed = filter.greylist.on_listed,
+                   .on_no_reverse_name = filter.greylist.on_no_reverse_name,
+                   .on_spf_softfail = filter.greylist.on_spf_softfail,
+                   .on_spf_fail = filter.greylist.on_spf_fail,
+                   .on_spf_none = filter.greylist.on_spf_none},
       .blocklists = blocklists(lists_asked),
       .rules = std::move(rules),
+      .blocklist_reject_score = filter.blocklist_reject_score,
+      .blocklists_probed = filter.blocklist_probe_s > 0,
   };
 }
 

@@ -5,6 +5,7 @@
 
 #include "filters/policy/policy.h"
 #include "gateway/config/config.h"
+#include "gateway/pipeline/greylist.h"
 #include "gateway/pipeline/local_lists.h"
 
 namespace postern::pipeline {
@@ -15,5 +16,7 @@ namespace postern::pipeline {
 filters::Policy make_policy(const config::FilterConfig& filter,
                             const std::vector<config::BlocklistConfig>& blocklists, const LocalLists& lists,
                             std::shared_ptr<const filters::rules::RuleSet> rules = nullptr);
+
+Greylist::Rules greylist_rules(const config::GreylistConfig& config);
 
 }  // namespace postern::pipeline

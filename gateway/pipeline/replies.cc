@@ -80,7 +80,7 @@ smtp::Reply refusal(const filters::Verdict& verdict, Moment moment, std::string_
     reply.enhanced = for_good ? "5.7.1" : "4.7.1";
   // RFC 5321 §4.3.2: 554 belongs to the greeting and to data, a path is refused with 550.
   if (moment == Moment::greeting) reply.code = for_good ? 554 : 421;
-  if (moment == Moment::command && for_good) reply.code = 550;
+  if (moment == Moment::command && for_good && !verdict.refusal.verbatim) reply.code = 550;
   const std::string_view standard = for_good ? "Refused by policy" : "Not now, try again later";
   reply.text = with_id(verdict.refusal.text.empty() ? standard : std::string_view(verdict.refusal.text), id);
   return reply;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "gateway/pipeline/core.h"
+#include "gateway/pipeline/inquiry.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/pipeline/record.h"
 #include "gateway/pipeline/scan.h"
@@ -41,7 +42,8 @@ reactor::Task<bool> judge_stage(filters::Stage stage, const filters::Envelope& e
 
 reactor::Task<Pipeline::Scan> scan_message(Core& core, filters::Envelope envelope, std::string message) {
   const std::shared_ptr<const Snapshot> snapshot = core.services.snapshots.get();
-  const Answers answers = answers_of(core, *snapshot);
+  Answers answers = answers_of(core, *snapshot);
+  answers.with(nullptr, {});  // nobody has come: the greylist is not to remember it
   const std::string sender = std::exchange(envelope.mail_from, {});
   const std::vector<std::string> recipients = std::exchange(envelope.recipients, {});
   const auto now = reactor::Reactor::current().now_utc();

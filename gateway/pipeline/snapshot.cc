@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gateway/config/values.h"
+#include "gateway/pipeline/list_keeper.h"
 #include "gateway/pipeline/policy.h"
 #include "gateway/pipeline/rules.h"
 
@@ -97,6 +98,10 @@ std::expected<std::shared_ptr<const Snapshot>, std::string> make_snapshot(
   if (!client_tls) return std::unexpected(std::move(client_tls.error()));
   snapshot->client_tls = std::move(*client_tls);
   snapshot->lists = LocalLists(config.filter.allow, config.filter.block);
+  if (auto read = snapshot->lists.read_files(config.filter.allow, config.filter.block); !read)
+    return std::unexpected(std::move(read.error()));
+  if (std::string bad = bad_lines_of(*snapshot->lists.files()); warnings != nullptr && !bad.empty())
+    warnings->push_back(std::move(bad));
   std::shared_ptr<const filters::rules::RuleSet> rules;
   if (config.filter.enabled) {
     auto loaded = load_rules(config, warnings);

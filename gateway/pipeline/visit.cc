@@ -33,14 +33,23 @@ Visit::Visit(Core& core, const smtp::Arrival& arrival, bool submission)
     : core_(core),
       arrival_(arrival),
       snapshot_(core.services.snapshots.get()),
+      inquiry_(core.asking),
       submission_(submission),
       login_(core, arrival_) {}
 
+Visit::~Visit() {
+  core_.journal.asked(inquiry_.counts());
+}
+
 void Visit::reset() {
+  inquiry_.forget_transaction();
+  forget_envelope();
+}
+
+void Visit::forget_envelope() {
   envelope_.mail_from.clear();
   envelope_.recipients.clear();
   envelope_.smtputf8 = false;
-  facts_ = {};
   addresses_.clear();
   timings_ = {};
 }
@@ -52,6 +61,7 @@ void Visit::look_at_client(const smtp::VisitFacts& facts) {
   envelope_.client_ip = client.ip;
   envelope_.client_name = client.name;
   envelope_.helo = facts.session.helo();
+  envelope_.protocol = facts.session.protocol_name();
   envelope_.early_talker = facts.early_talker;
   envelope_.pipelined_early = facts.session.pipelined_early();
   envelope_.received_at = reactor::Reactor::current().now_utc();
@@ -65,8 +75,13 @@ void Visit::look_at_client(const smtp::VisitFacts& facts) {
 
 reactor::Task<filters::Verdict> Visit::judge(filters::Stage stage) {
   const Answers answers = answers_of(core_, *snapshot_);
-  auto verdict = co_await judge_and_ask(stage, envelope_, nullptr, facts_, policy(), answers);
+  auto verdict = co_await inquiry_.judge(stage, envelope_, nullptr, policy(), answers);
   co_return verdict;
+}
+
+void Visit::ask_ahead(filters::Stage stage) {
+  if (submission_) return;  // our own users are not judged by where they come from
+  inquiry_.ask_ahead(stage, envelope_, snapshot_, answers_of(core_, *snapshot_));
 }
 
 smtp::Decision Visit::reject(std::string_view stage, smtp::Reply reply, std::string_view reason,
@@ -114,9 +129,12 @@ reactor::Task<smtp::Decision> Visit::at_connect(const smtp::VisitFacts& facts) {
   look_at_client(facts);
   const filters::Verdict verdict = co_await judge(filters::Stage::connect);
   core_.journal.took(Journal::Stage::connect, since(start));
-  if (!refuses(verdict)) co_return smtp::Decision{.reply = {.code = 220}};
-  smtp::Decision decision =
-      reject("connect", replies::refusal(verdict, replies::Moment::greeting), verdict.reason);
+  if (!refuses(verdict)) {
+    ask_ahead(filters::Stage::connect);  // the greeting does not wait for it
+    co_return smtp::Decision{.reply = {.code = 220}};
+  }
+  smtp::Decision decision = reject(
+      "connect", replies::refusal(verdict, replies::Moment::greeting, arrival_.session_id), verdict.reason);
   decision.close = decision.reply.code == 421;  // RFC 5321 §3.8
   co_return decision;
 }
@@ -141,7 +159,9 @@ reactor::Task<smtp::Decision> Visit::at_mail(const smtp::VisitFacts& facts) {
   const filters::Verdict verdict = co_await judge(filters::Stage::mail);
   timings_.mail = since(start);
   if (refuses(verdict))
-    co_return reject("mail", replies::refusal(verdict, replies::Moment::command), verdict.reason);
+    co_return reject("mail", replies::refusal(verdict, replies::Moment::command, arrival_.session_id),
+                     verdict.reason);
+  ask_ahead(filters::Stage::mail);
   co_return smtp::Decision{.reply = replies::ok()};
 }
 
@@ -184,7 +204,8 @@ reactor::Task<smtp::Decision> Visit::at_rcpt(const smtp::VisitFacts& facts) {
   timings_.rcpt += since(start);
   if (refuses(verdict)) {
     envelope_.recipients.pop_back();
-    co_return reject("rcpt", replies::refusal(verdict, replies::Moment::command), verdict.reason, address);
+    co_return reject("rcpt", replies::refusal(verdict, replies::Moment::command, arrival_.session_id),
+                     verdict.reason, address);
   }
   addresses_.push_back(std::move(accepted));
   co_return smtp::Decision{.reply = replies::ok()};
@@ -205,12 +226,15 @@ reactor::Task<std::vector<smtp::Decision>> Visit::message(smtp::Transaction tran
             .lmtp = envelope_.protocol.find("LMTP") != std::string::npos,  // UTF8LMTPS as well
             .own = submission_ && login_.succeeded(),
             .envelope = envelope_,
-            .facts = std::exchange(facts_, {}),
+            .inquiry = &inquiry_,
+            .facts = {},
             .addresses = std::exchange(addresses_, {}),
             .transaction = std::move(transaction),
             .timings = timings_};
-  reset();
+  inquiry_.hold();  // from here on the message's own envelope counts, and all is asked in one round
+  forget_envelope();
   auto decisions = co_await accept_mail(core_, std::move(mail));
+  reset();
   co_return decisions;
 }
 

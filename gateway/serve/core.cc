@@ -8,6 +8,9 @@
 #include <utility>
 
 #include "gateway/metrics/metrics.h"
+#include "gateway/pipeline/greylist_keeper.h"
+#include "gateway/pipeline/list_keeper.h"
+#include "gateway/pipeline/list_prober.h"
 #include "gateway/serve/preparation.h"
 
 namespace postern::serve {
@@ -29,7 +32,11 @@ struct Core::Inside {
   pipeline::Pipeline pipeline;
   delivery::Runner runner;
   // Scopes last longer than what is enrolled in them, hence stand in front.
-  reactor::Scope sessions, administering, relaying;
+  reactor::Scope sessions, administering, relaying, upkeep;
+  // Of the first core, as the administration.
+  std::optional<pipeline::ListProber> prober;
+  std::optional<pipeline::ListKeeper> list_keeper;
+  std::optional<pipeline::GreylistKeeper> greylist_keeper;
   std::vector<std::unique_ptr<Door>> doors;
   std::optional<Administration> administration;
   reactor::Event begin, finish;
@@ -72,9 +79,31 @@ void Core::run(std::function<void(std::expected<void, reactor::Error>)> started)
   reactor_ = made->get();
   Inside inside(options_, std::move(*source));
   options_.runners.attach(index(), inside.runner, **made);
+  if (index() == 0) make_upkeep(inside);
   inside_ = &inside;
   started({});
   (*made)->run(main(inside));
+}
+
+/// What looks after things that all cores share.
+void Core::make_upkeep(Inside& inside) const {
+  const pipeline::Services& services = options_.services;
+  inside.list_keeper.emplace(pipeline::ListKeeper::Services{.snapshots = services.snapshots,
+                                                            .workers = services.workers,
+                                                            .logger = services.logger,
+                                                            .metrics = services.metrics});
+  if (services.list_health != nullptr)
+    inside.prober.emplace(pipeline::ListProber::Services{.snapshots = services.snapshots,
+                                                         .health = *services.list_health,
+                                                         .source = *inside.source,
+                                                         .logger = services.logger,
+                                                         .metrics = services.metrics});
+  if (services.greylist != nullptr)
+    inside.greylist_keeper.emplace(pipeline::GreylistKeeper::Services{.greylist = *services.greylist,
+                                                                      .store = services.store,
+                                                                      .snapshots = services.snapshots,
+                                                                      .workers = services.workers,
+                                                                      .logger = services.logger});
 }
 
 std::expected<std::unique_ptr<DnsSource>, reactor::Error> Core::make_source(const Options& options) {
@@ -91,6 +120,9 @@ reactor::Task<void> Core::main(Inside& inside) {
     for (auto& door : inside.doors) inside.sessions.spawn(door->server.serve(door->listener));
     inside.relaying.spawn(inside.runner.run());
     if (inside.administration) inside.administration->serve(inside.administering);
+    if (inside.prober) inside.upkeep.spawn(inside.prober->run(inside.upkeep));
+    if (inside.list_keeper) inside.upkeep.spawn(inside.list_keeper->run(inside.upkeep));
+    if (inside.greylist_keeper) inside.upkeep.spawn(inside.greylist_keeper->run(inside.upkeep));
     co_await inside.sessions.join();
     inside.runner.stop();  // after the last session: what it accepted may still go out at once
     co_await inside.relaying.join();
@@ -103,7 +135,10 @@ reactor::Task<void> Core::main(Inside& inside) {
     co_await inside.administration->close();
   }
   for (auto& door : inside.doors) co_await door->listener.close();
-  co_await inside.source->close();  // last: a scan of the administration may have asked it
+  inside.upkeep.cancel();
+  co_await inside.source->close();  // ends what is asked: nobody waits for a silent list
+  co_await inside.upkeep.join();
+  co_await inside.pipeline.close();
 }
 
 std::expected<void, reactor::Error> Core::call(

@@ -73,6 +73,7 @@ class Core {
 
   void run(std::function<void(std::expected<void, reactor::Error>)> started);
   static std::expected<std::unique_ptr<DnsSource>, reactor::Error> make_source(const Options& options);
+  void make_upkeep(Inside& inside) const;
   reactor::Task<void> main(Inside& inside);
   /// Runs a function on the core's thread and waits for its result.
   std::expected<void, reactor::Error> call(

@@ -70,6 +70,8 @@ class Program {
   std::unique_ptr<storage::Store> store_;
   std::shared_ptr<tls::TicketKeys> tickets_ = std::make_shared<tls::TicketKeys>();
   std::optional<pipeline::SnapshotHolder> snapshots_;
+  pipeline::ListHealth list_health_;
+  pipeline::Greylist greylist_;
   std::optional<Reloader> reloader_;
   smtp::Admission admission_;
   std::optional<smtp::BodyBudget> bodies_;
@@ -151,7 +153,9 @@ std::expected<void, Failure> Program::make_cores() {
                                     .logger = *logger_,
                                     .metrics = metrics_,
                                     .snapshots = *snapshots_,
-                                    .outbound = &*runners_};
+                                    .outbound = &*runners_,
+                                    .list_health = &list_health_,
+                                    .greylist = &greylist_};
   const smtp::ServerShared shared{
       .admission = admission_, .bodies = *bodies_, .metrics = metrics_, .logger = *logger_};
   const delivery::RunnerServices queue{
@@ -210,6 +214,7 @@ StatusSources Program::sources() const {
           .bodies = *bodies_,
           .cores = cores_,
           .busy = *busy_,
+          .list_health = list_health_,
           .started_at = started_at_};
 }
 

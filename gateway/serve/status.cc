@@ -55,6 +55,22 @@ Json certificates_json(const pipeline::Snapshot& snapshot) {
   return list;
 }
 
+Json blocklists_json(const pipeline::ListHealth& health) {
+  Json list = Json::array();
+  for (const auto& [zone, state] : *health.all())
+    list.push_back({{"zone", zone},
+                    {"state", state.benched ? "benched" : to_string(state.last.outcome)},
+                    {"reason", state.last.reason},
+                    {"since", control::timestamp(state.since)},
+                    {"tried_at", control::timestamp(state.tried_at)}});
+  return list;
+}
+
+Json local_lists_json(const pipeline::Snapshot& snapshot) {
+  const auto files = snapshot.lists.files();
+  return {{"entries", files->entries()}, {"octets", files->octets()}, {"bad_lines", files->bad_lines()}};
+}
+
 Json reload_json(const std::optional<Reloader::Last>& last) {
   if (!last) return nullptr;
   return {{"at", control::timestamp(last->at)},
@@ -110,6 +126,8 @@ control::Json status_json(const StatusSources& sources) {
       {"store", std::move(store)},
       {"cores", cores_json(sources)},
       {"certificates", certificates_json(*snapshot)},
+      {"blocklists", blocklists_json(sources.list_health)},
+      {"local_lists", local_lists_json(*snapshot)},
       {"manifest", snapshot->config.file.string()},
       {"snapshot", {{"loaded_at", control::timestamp(loaded_at)}, {"age_s", seconds_since(loaded_at)}}},
       {"last_reload", reload_json(sources.reloader.last())}};

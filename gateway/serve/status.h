@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gateway/control/json.h"
+#include "gateway/pipeline/list_health.h"
 #include "gateway/pipeline/snapshot.h"
 #include "gateway/serve/core.h"
 #include "gateway/serve/reloader.h"
@@ -27,6 +28,7 @@ struct StatusSources {
   const smtp::BodyBudget& bodies;
   const std::vector<std::unique_ptr<Core>>& cores;
   const BusyRatios& busy;
+  const pipeline::ListHealth& list_health;
   std::chrono::system_clock::time_point started_at;
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Who sent it, over the whole path: the real server asks a real name server (nsd) about clients that XCLIENT makes up, and what it
 found stands in the stored message or in the refusal. Also with name servers that are dead, silent or broken."""
+import contextlib
 import os
 import re
 import shutil
@@ -36,6 +37,11 @@ long IN TXT ( "v=spf1 %s" " ip4:192.0.2.10 -all" )
 bl IN A 127.0.0.1
 66.2.0.192.bl IN A 127.0.0.2
 67.2.0.192.bl IN A 127.255.255.254
+68.2.0.192.soft IN A 127.0.0.2
+68.2.0.192.hard IN A 127.0.0.3
+69.2.0.192.soft IN A 127.0.0.2
+69.2.0.192.hard IN A 127.0.0.3
+69.2.0.192.wl IN A 127.0.8.3
 """ % " ".join("ip4:198.51.100.%d" % number for number in range(12))
 REVERSE = """$ORIGIN 2.0.192.in-addr.arpa.
 $TTL 300
@@ -49,11 +55,11 @@ $TTL 300
 class NameServer:
     """nsd in the foreground, with the two zones and whatever the case adds."""
 
-    def __init__(self, extra=()):
+    def __init__(self, extra=(), more=""):
         self.folder = tempfile.mkdtemp(prefix="nsd-")
         self.address = own_address()
         self.port = free_port(self.address)
-        zones = [("test", ZONE), ("2.0.192.in-addr.arpa", REVERSE), *extra]
+        zones = [("test", ZONE + more), ("2.0.192.in-addr.arpa", REVERSE), *extra]
         with open(os.path.join(self.folder, "nsd.conf"), "w", encoding="utf-8") as file:
             file.write(f'server:\n  ip-address: {self.address}@{self.port}\n  username: ""\n  chroot: ""\n  zonesdir: "{self.folder}"\n'
                        f'  pidfile: "{self.folder}/pid"\n  xfrdfile: "{self.folder}/xfrd"\n  zonelistfile: "{self.folder}/zones"\n'
@@ -97,7 +103,10 @@ class NameServer:
 def gateway(resolver, **over):
     return Server({
         "dns": {"resolvers": [resolver], "timeout_ms": 1000},
-        "blocklist": [{"zone": "bl.test", "kind": "ip", "answers": {"127.0.0.2": "listed"}, "score": 20.0}],
+        "blocklist": [{"zone": "bl.test", "kind": "ip", "answers": {"127.0.0.2": "listed"}, "score": 20.0},
+                      {"zone": "soft.test", "kind": "ip", "answers": {"127.0.0.2": "suspicious"}, "score": 8.0},
+                      {"zone": "hard.test", "kind": "ip", "answers": {"127.0.0.3": "seen in traps"}, "score": 8.0},
+                      {"zone": "wl.test", "kind": "ip", "answers": {"127.0.*.3": "known"}, "score": -5.0}],
         **over,
     }, listeners=("xclient",))
 
@@ -153,7 +162,6 @@ CASES = {
     "soft fail is taken": ("192.0.2.99", "a@soft.test", "a@soft.test", (250, None), ("spf=softfail", "dmarc=none")),
     "no record at all": ("192.0.2.99", "a@nothing.test", "a@nothing.test", (250, None), ("spf=none", "dmarc=none")),
     "a reverse name that does not lead back": ("192.0.2.11", "a@soft.test", "a@soft.test", (250, None), ("iprev=fail",)),
-    "listed": ("192.0.2.66", "a@soft.test", "a@soft.test", (554, "5.7.1"), ()),
     "the list's refusal is no listing": ("192.0.2.67", "a@soft.test", "a@soft.test", (250, None), ("spf=softfail",)),
 }
 
@@ -173,6 +181,64 @@ def run_case(label, client, sender, header_from, reply, wanted):
 
 for label, row in CASES.items():
     suite.cases.append((label, lambda label=label, row=row: run_case(label, *row)))
+
+
+def to_recipients(server, client, sender, recipients):
+    """The replies to RCPT, as if the client had that address."""
+    with server.connect("xclient") as connection:
+        connection.greeting()
+        connection.ehlo()
+        connection.command(f"XCLIENT ADDR={client} NAME=[UNAVAILABLE]", 220)
+        connection.ehlo("host.good.test")
+        connection.command(f"MAIL FROM:<{sender}>", 250)
+        return [connection.command(f"RCPT TO:<{recipient}>") for recipient in recipients]
+
+
+@suite.case("who is listed is refused at RCPT, by one list or by several together, and reaches the postmaster")
+def listed():
+    server = suite.server("gateway")
+    for client, texts in (("192.0.2.66", ("192.0.2.66 is listed by bl.test (127.0.0.2: listed)",)),
+                          ("192.0.2.68", ("listed by soft.test (127.0.0.2: suspicious)", "listed by hard.test (127.0.0.3: seen in traps)"))):
+        refused, postmaster, again = to_recipients(server, client, "a@soft.test", ["a@any.example", "PostMaster@any.example", "b@any.example"])
+        for reply in (refused, again):
+            check(reply.code == 554 and reply.enhanced == "5.7.1" and reply.id, f"expected 554 5.7.1 with an id, got {reply}")
+            for text in texts:
+                check(text in reply.text, f"no {text!r} in {reply}")
+        check(postmaster.code == 250, f"the postmaster: {postmaster}")
+        answer = deliver(server, client, "a@soft.test", "a@soft.test", "postmaster@any.example")
+        check(answer.code == 250, f"the postmaster's message: {answer}")
+
+
+@suite.case("an allow list outweighs block lists")
+def allowed():
+    reply, = to_recipients(suite.server("gateway"), "192.0.2.69", "a@soft.test", ["a@any.example"])
+    check(reply.code == 250, str(reply))
+
+
+@suite.case("questions are asked before DATA")
+def early():
+    server = suite.server("gateway")
+    with server.connect("xclient") as connection:
+        connection.greeting()
+        connection.ehlo()
+        connection.command("XCLIENT ADDR=192.0.2.10 NAME=[UNAVAILABLE]", 220)
+        connected = time.time() * 1000
+        time.sleep(0.3)
+        connection.ehlo("host.good.test")
+        connection.command("MAIL FROM:<a@good.test>", 250)
+        mailed = time.time() * 1000
+        time.sleep(0.3)
+        connection.command("RCPT TO:<early@any.example>", 250)
+        connection.command("DATA", 354)
+        said = time.time() * 1000
+        connection.send(message_text("early").replace(b"From: Sender <sender@client.example>", b"From: <a@good.test>") + b".\r\n")
+        identifier = connection.reply().id
+    facts = {(fact["kind"], fact["name"]): fact["asked_at_ms"] for fact in server.json("explain", identifier)["facts"]}
+    for name, moment in ((("dns_ptr", "10.2.0.192.in-addr.arpa"), connected), (("dns_a", "10.2.0.192.bl.test"), connected),
+                         (("dns_a", "host.good.test"), connected), (("dns_txt", "good.test"), mailed)):
+        check(name in facts, f"no fact {name} among {sorted(facts)}")
+        check(facts[name] < moment + 150, f"{name} was asked {facts[name] - moment:.0f} ms after its moment")
+    check(facts[("dns_txt", "_dmarc.good.test")] >= said - 50, "DMARC is asked with the message")
 
 
 @suite.case("a forged field in our name goes, somebody else's stays")
@@ -233,6 +299,31 @@ def refusals():
         server.stop()
     finally:
         server.close()
+
+
+@suite.case("a check that could not do its work: the policy decides by check")
+def incomplete():
+    for word, code in (("ignore", 250), ("tag", 250), ("defer", 451)):
+        with contextlib.closing(gateway("127.0.0.1:1", filter={"incomplete": {"spf": word}}, blocklist=None)) as server:
+            server.start()
+            answer = deliver(server, "192.0.2.10", "a@good.test", "a@good.test", "incomplete@any.example")
+            check(answer.code == code, f"{word}: {answer}")
+            if word == "tag":
+                check(b"X-Spam-Flag: YES" in server.export("incomplete@any.example")[-1], "not tagged")
+            server.stop()
+
+
+@suite.case("RFC 7372 codes at RCPT where the policy refuses by SPF or reverse name")
+def refusals_at_rcpt():
+    authentication = {"enabled": True, "spf_fail": "refuse", "no_reverse_name": "refuse"}
+    with contextlib.closing(gateway(f"{shared_servers().address}:{shared_servers().port}", filter={"authentication": authentication})) as server:
+        server.start()
+        for client, sender, code, enhanced in (("192.0.2.99", "a@strict.test", 550, "5.7.23"), ("192.0.2.99", "a@soft.test", 550, "5.7.25"),
+                                               ("192.0.2.10", "a@good.test", 250, None)):
+            refused, postmaster = to_recipients(server, client, sender, ["a@any.example", "postmaster@any.example"])
+            check(refused.code == code and (enhanced is None or refused.enhanced == enhanced), f"{client} {sender}: {refused}")
+            check(postmaster.code == 250, f"the postmaster: {postmaster}")
+        server.stop()
 
 
 TROUBLE = ("nobody listens", "silence", "garbage")

@@ -278,7 +278,8 @@ reactor::Task<Lane::Attempt> Lane::attempt(const Work& work) {
 reactor::Task<Plan> Lane::make_plan() {
   filters::Facts facts;
   const auto timeout = std::chrono::milliseconds(snapshot_->config.dns.timeout_ms);
-  const pipeline::Answers answers(snapshot_->lists, runner_.source_, timeout);
+  const auto budget = std::chrono::milliseconds(snapshot_->config.dns.budget_ms);
+  const pipeline::Answers answers(snapshot_->lists, runner_.source_, timeout, budget);
   const reactor::Deadline end = answers.end();
   const std::uint64_t chance = runner_.random_();
   const Route& route = snapshot_->routes.find(destination_);

@@ -47,6 +47,16 @@ class StoreTest : public ::testing::Test {
   std::unique_ptr<Store> store_;
 };
 
+TEST_F(StoreTest, KeepsTheGreylist) {
+  const Pairs first = {{"a", "1"}, {"b", "2"}, {"c", "3"}};
+  ASSERT_EQ(why(store_->put_greylist(first)), "");
+  ASSERT_EQ(why(store_->put_greylist({{"b", ""}, {"c", "4"}, {"d", ""}})), "");
+  open();
+  const auto pairs = store_->greylist();
+  ASSERT_EQ(why(pairs), "");
+  EXPECT_EQ(*pairs, (Pairs{{"a", "1"}, {"c", "4"}}));
+}
+
 TEST_F(StoreTest, ABodyIsReadByAllWhoGotItAndGoesWithTheLast) {
   Transaction all = transaction(1, to("a@x.example", "INBOX", kFlagged));
   all.deliveries.push_back(Delivery{.mailbox = "b@x.example"});

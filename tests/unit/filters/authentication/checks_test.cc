@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "filters/judge.h"
+#include "filters/reputation/local_lists.h"
 #include "tests/support/zone.h"
 #include "tests/unit/filters/authentication/sealing.h"
 
@@ -558,6 +559,103 @@ TEST(Authentication, BeforeTheDataNothingIsAsked) {
     Facts facts;
     EXPECT_TRUE(judge(stage, envelope(), nullptr, facts, enabled()).verdict);
     EXPECT_TRUE(facts.questions().empty());
+  }
+}
+
+Verdict at_rcpt(const Envelope& of, const Policy& policy, std::string_view zone_text) {
+  const support::Zone zone(nlohmann::json::parse(zone_text));
+  Facts facts;
+  for (int round = 0; round < 10; ++round) {
+    if (auto judgement = judge(Stage::rcpt, of, nullptr, facts, policy); judgement.verdict)
+      return *judgement.verdict;
+    zone.answer_all(facts);
+  }
+  ADD_FAILURE() << "pending";
+  return {};
+}
+
+TEST(Authentication, RefusesAtRcptWhereThePolicySaysSo) {
+  constexpr std::string_view kZone = R"({
+    "hard.test": [{"TXT": "v=spf1 exp=why.hard.test -all"}], "why.hard.test": [{"TXT": "ask us"}],
+    "soft.test": [{"TXT": "v=spf1 ~all"}], "broken.test": ["SERVFAIL"],
+    "9.2.0.192.in-addr.arpa": [{"PTR": "named.test"}], "named.test": [{"A": "192.0.2.9"}],
+    "8.2.0.192.in-addr.arpa": ["SERVFAIL"]})";
+  struct Row {
+    std::string_view name, ip, sender, recipient, enhanced, text;
+  };
+  const Row rows[] = {
+      {"SPF fails", "192.0.2.9", "a@hard.test", "you@test.example", "5.7.23",
+       "SPF of hard.test does not allow 192.0.2.9; the domain says: ask us"},
+      {"SPF fails softly", "192.0.2.9", "a@soft.test", "you@test.example", "", ""},
+      {"SPF is in trouble", "192.0.2.9", "a@broken.test", "you@test.example", "", ""},
+      {"no reverse name", "192.0.2.7", "a@soft.test", "you@test.example", "5.7.25",
+       "192.0.2.7 has no reverse name that leads back to it"},
+      {"the reverse name is in trouble", "192.0.2.8", "a@soft.test", "you@test.example", "", ""},
+      {"the postmaster", "192.0.2.7", "a@hard.test", "Postmaster@test.example", "", ""},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Policy policy = enabled();
+    Envelope of = envelope();
+    of.client_ip = *Ip::parse(row.ip);
+    of.mail_from = row.sender;
+    of.recipients = {std::string(row.recipient)};
+    EXPECT_EQ(at_rcpt(of, policy, kZone).action, Action::accept) << "by default it is counted only";
+    policy.authentication.spf_fail_refused = policy.authentication.no_reverse_name_refused = true;
+    const Verdict verdict = at_rcpt(of, policy, kZone);
+    EXPECT_EQ(verdict.refusal.enhanced, row.enhanced);
+    EXPECT_EQ(verdict.refusal.text, row.text);
+    EXPECT_EQ(verdict.refusal.code, row.enhanced.empty() ? 0 : 550);
+    of.protocol = "LMTP";
+    EXPECT_EQ(at_rcpt(of, policy, kZone).action, Action::accept) << "a server of our own house";
+  }
+}
+
+TEST(Authentication, AnticipatesTheReverseNameAtConnectAndSpfAtMail) {
+  Envelope of = envelope();
+  Facts facts;
+  authentication::anticipate(Stage::connect, of, enabled(), facts);
+  ASSERT_EQ(facts.questions().size(), 1U);
+  EXPECT_EQ(facts.questions()[0].kind, QuestionKind::dns_ptr);
+  authentication::anticipate(Stage::mail, of, enabled(), facts);
+  EXPECT_EQ(facts.questions().size(), 2U);
+  of.protocol = "LMTP";
+  Facts none;
+  authentication::anticipate(Stage::mail, of, enabled(), none);
+  authentication::anticipate(Stage::mail, envelope(), Policy(), none);
+  EXPECT_TRUE(none.questions().empty());
+}
+
+TEST(Authentication, AnAllowedSenderCountsOnlyWhenItIsHim) {
+  struct Row {
+    std::string_view name, method, result, property, value;
+    bool forced;
+    double score;
+    std::size_t incomplete;
+  };
+  const Row rows[] = {
+      {"nothing shows it", "spf", "fail", "smtp.mailfrom", "s@a.test", false, 0, 0},
+      {"SPF", "spf", "pass", "smtp.mailfrom", "s@a.test", false, -100, 0},
+      {"a signature of the domain above", "dkim", "pass", "header.d", "test", false, -100, 0},
+      {"a signature of somebody else", "dkim", "pass", "header.d", "b.test", false, 0, 0},
+      {"DMARC", "dmarc", "pass", "header.from", "A.test", false, -100, 0},
+      {"in doubt", "spf", "temperror", "smtp.mailfrom", "s@a.test", false, 0, 1},
+      {"the postmaster does not ask", "spf", "fail", "smtp.mailfrom", "s@a.test", true, -100, 0},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Policy policy = enabled();
+    policy.allow_unauthenticated = row.forced;
+    Envelope of = envelope();
+    of.mail_from = "s@a.test";
+    Findings findings;
+    findings.found.push_back({.name = "LOCAL_ALLOW_SENDER", .score = -100, .evidence = "sender"});
+    results::MethodResult result{.method = std::string(row.method), .result = std::string(row.result)};
+    result.properties.emplace_back(row.property, row.value);
+    findings.authentication.push_back(result);
+    confirm_allowed_sender(of, policy, findings);
+    EXPECT_EQ(findings.found[0].score, row.score);
+    EXPECT_EQ(findings.incomplete.size(), row.incomplete);
   }
 }
 

@@ -218,6 +218,43 @@ TEST(Decide, DefersWhatIsIncompleteWherePolicySaysSo) {
   EXPECT_EQ(decide(Stage::data, {}, policy).action, Action::accept);
 }
 
+TEST(Decide, WhatIsIncompleteIsWeighedByCheck) {
+  struct Row {
+    std::string_view name;
+    std::vector<std::string> unknown;
+    bool defer_incomplete;
+    double score;
+    Action expected;
+  };
+  const Row rows[] = {
+      {"ignored", {"spf: servfail"}, false, 0, Action::accept},
+      {"ignored by name, whatever the rest says", {"spf: servfail"}, true, 0, Action::accept},
+      {"tagged", {"dkim: a.test: timed_out"}, false, 0, Action::tag},
+      {"put off", {"blocklist bl.test: 192.0.2.1: servfail"}, false, 0, Action::defer},
+      {"not named, so as the rest", {"arc: no key"}, true, 0, Action::defer},
+      {"not named, so ignored", {"arc: no key"}, false, 0, Action::accept},
+      {"the worst of several", {"spf: x", "dkim: x", "blocklist bl.test: x"}, false, 0, Action::defer},
+      {"a tag does not outweigh quarantine", {"dkim: x"}, false, 10, Action::quarantine},
+      {"putting off does", {"blocklist bl.test: x"}, false, 10, Action::defer},
+      {"what is refused all the same stays refused", {"dkim: x"}, false, 15, Action::reject},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Policy policy{.defer_incomplete = row.defer_incomplete};
+    policy.incomplete = {{"spf", Action::accept}, {"dkim", Action::tag}, {"blocklist", Action::defer}};
+    const Verdict verdict =
+        decide(Stage::data, {.found = {{"A", row.score, ""}}, .unknown = row.unknown}, policy);
+    EXPECT_EQ(to_string(verdict.action), to_string(row.expected));
+    EXPECT_EQ(verdict.refusal.code, row.expected == Action::defer    ? 451
+                                    : row.expected == Action::reject ? 554
+                                                                     : 0);
+  }
+  Policy policy;
+  policy.incomplete = {{"local_lists", Action::tag}};
+  EXPECT_EQ(decide(Stage::mail, {.incomplete = {kLists}}, policy).action, Action::accept)
+      << "before the data there is nothing to tag";
+}
+
 TEST(Decide, ANegativeThresholdWaitsForWhoIsAllowed) {
   const Policy policy{.reject_score = -50, .quarantine_score = -50, .tag_score = -50};
   EXPECT_EQ(decide(Stage::connect, {}, policy).action, Action::accept);

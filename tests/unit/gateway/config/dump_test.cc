@@ -50,7 +50,9 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"blocklist", member_count<BlocklistConfig>()},
       {"domain", member_count<DomainConfig>()},
       {"account", member_count<AccountConfig>()},
-      {"filter", member_count<FilterConfig>() - 4},  // allow, block, authentication and rules are sections
+      {"filter", member_count<FilterConfig>() - 6},  // those that follow are sections
+      {"filter.incomplete", member_count<IncompleteConfig>()},
+      {"filter.greylist", member_count<GreylistConfig>()},
       {"filter.allow", member_count<LocalList>()},
       {"filter.block", member_count<LocalList>()},
       {"filter.authentication",

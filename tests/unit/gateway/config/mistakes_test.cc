@@ -164,7 +164,20 @@ constexpr Mistake kValues[] = {
      "7: blocklist[0].zone: \"bl..example\" is not a domain name\n"},
     {"an answer that is no address",
      "[[blocklist]]\nzone = \"bl.test.example\"\nkind = \"ip\"\nanswers = { yes = \"listed\" }\n",
-     "9: blocklist[0].answers: \"yes\" is not an IPv4 address, as blocklists answer (RFC 5782 §2.1)\n"},
+     "9: blocklist[0].answers: \"yes\" is not an IPv4 address, as blocklists answer (RFC 5782 §2.1); an "
+     "octet may be *\n"},
+    {"what to do with the incomplete", "[filter.incomplete]\nspf = \"refuse\"\n",
+     "7: filter.incomplete.spf: expected \"ignore\", \"tag\" or \"defer\", found the string \"refuse\"\n"},
+    {"what to do when SPF fails", "[filter.authentication]\nspf_fail = \"reject\"\n",
+     "7: filter.authentication.spf_fail: expected \"score\" or \"refuse\", found the string \"reject\"\n"},
+    {"a file without a name", "[filter.block]\nclient_files = [\"\"]\n",
+     "7: filter.block.client_files: the path is empty\n"},
+    {"a star that is no octet",
+     "[[blocklist]]\nzone = \"bl.test.example\"\nkind = \"ip\"\nanswers = { \"127.0.*.2*\" = \"listed\" }\n",
+     "9: blocklist[0].answers: \"127.0.*.2*\" is not an IPv4 address, as blocklists answer (RFC 5782 §2.1); "
+     "an octet may be *\n"},
+    {"greylisting without a delay", "[filter.greylist]\ndelay_s = 0\n",
+     "7: filter.greylist.delay_s: 0 is out of range: 1 to 86400\n"},
     {"a sender that is none", "[filter.allow]\nsenders = [\"partner.example\"]\n",
      "7: filter.allow.senders: \"partner.example\" is not an address, @domain, @.domain or <>\n"},
     {"an empty domain of senders", "[filter.allow]\nsenders = [\"@\", \"@.\"]\n",
@@ -180,6 +193,8 @@ constexpr Mistake kValues[] = {
 };
 
 constexpr Mistake kTogether[] = {
+    {"a greylist that nobody can pass", "[filter.greylist]\ndelay_s = 600\nwindow_s = 600\n",
+     "8: filter.greylist.window_s: must be more than delay_s: nobody could come again in time\n"},
     {"a certificate without key", "[tls]\ncertificate = \"a.pem\"\n",
      "7: tls.certificate: needs key, which is not set\n"},
     {"a key without certificate", "[tls]\nkey = \"a.key\"\n",
@@ -251,7 +266,8 @@ constexpr Mistake kListeners[] = {
      "[control]\nsocket = \"x.sock\"\n[[listener]]\naddress = \"unix:x.sock\"\n",
      "9: listener[1].address: \"unix:/etc/postern/x.sock\" is control.socket already, line 7\n"},
     {"no such service", "[[listener]]\naddress = \"127.0.0.1:110\"\nservice = \"pop3\"\n",
-     "8: listener[1].service: expected \"mx\", \"submission\", \"submissions\" or \"lmtp\", found the string \"pop3\"\n"},
+     "8: listener[1].service: expected \"mx\", \"submission\", \"submissions\" or \"lmtp\", found the string "
+     "\"pop3\"\n"},
     {"submission", "[[listener]]\naddress = \"127.0.0.1:587\"\nservice = \"submission\"\n",
      "8: listener[1].service: needs [submission] credentials, which is not set\n"},
     {"submissions", "[[listener]]\naddress = \"127.0.0.1:465\"\nservice = \"submissions\"\n",
@@ -418,6 +434,7 @@ TEST(ConfigWarnings, SayWhatIsSetInVain) {
                               "[dns]\n"
                               "resolvers = [\"127.0.0.1:53\"]\n"
                               "dnssec = \"trust\"\n"
+                              "budget_ms = 1000\n"
                               "[[blocklist]]\n"
                               "zone = \"bl.test.example\"\n"
                               "kind = \"url\"\n"
@@ -428,8 +445,10 @@ TEST(ConfigWarnings, SayWhatIsSetInVain) {
       texts(loaded.warnings),
       "/etc/postern/m.toml:9: dns.dnssec: \"trust\" is treated as \"off\": this version does not take a "
       "resolver's word\n"
-      "/etc/postern/m.toml:12: blocklist[0].kind: \"url\": the list is not consulted in this version\n"
-      "/etc/postern/m.toml:14: smtp.early_talker: hardly finds anyone while greeting_delay_ms is 0\n");
+      "/etc/postern/m.toml:10: dns.budget_ms: is less than timeout_ms: no answer is waited for as long as "
+      "that\n"
+      "/etc/postern/m.toml:13: blocklist[0].kind: \"url\": the list is not consulted in this version\n"
+      "/etc/postern/m.toml:15: smtp.early_talker: hardly finds anyone while greeting_delay_ms is 0\n");
 }
 
 }  // namespace

@@ -157,7 +157,7 @@ recipients = ["@e.example"]
   EXPECT_EQ(c.control.socket, "/etc/postern/control.sock");
   EXPECT_EQ(c.metrics.listen, "");
   EXPECT_EQ(c.log, (LogConfig{"/etc/postern/log/postern.log", "debug", false}));
-  EXPECT_EQ(c.dns, (DnsConfig{{"127.0.0.1:5353", "[::1]:53"}, "trust", 10}));
+  EXPECT_EQ(c.dns, (DnsConfig{{"127.0.0.1:5353", "[::1]:53"}, "trust", 10, 5000}));
   ASSERT_EQ(c.listeners.size(), 2U);
   EXPECT_EQ(c.listeners[0], (ListenerConfig{"[::1]:25", Service::mx, true, networks({"10.0.0.1/32"}),
                                             networks({"10.0.0.0/8", "2001:db8::/32"})}));
@@ -171,9 +171,9 @@ recipients = ["@e.example"]
             (SmtpConfig{"normalize", networks({"10.1.0.0/16"}), 60000, "reject", networks({"10.2.0.0/16"})}));
   EXPECT_EQ(c.limits, (LimitsConfig{1024, 1, 2, 3, {}, 65536, 512, 4, 10, 5, 6, 7, 8, 9, 0, 1, 0}));
   ASSERT_EQ(c.blocklists.size(), 1U);
-  EXPECT_EQ(
-      c.blocklists[0],
-      (BlocklistConfig{"bl.test.example", "domain", {{"127.0.0.2", "listed"}, {"127.0.0.4", "new"}}, 4.0}));
+  EXPECT_EQ(c.blocklists[0],
+            (BlocklistConfig{
+                "bl.test.example", "domain", {{"127.0.0.2", "listed"}, {"127.0.0.4", "new"}}, 4.0, false}));
   ASSERT_EQ(c.domains.size(), 2U);
   EXPECT_EQ(c.domains[0],
             (DomainConfig{.name = "test.example", .recipients = "any", .catch_all = "anna@test.example"}));
@@ -183,26 +183,26 @@ recipients = ["@e.example"]
   EXPECT_THAT(c.accounts[0].aliases,
               ElementsAre("info@test.example", "anna@bücher.example", "shop@xn--bcher-kva.example"));
   EXPECT_EQ(c.accounts[0].quota_octets, 5U);
-  EXPECT_EQ(
-      c.filter,
-      (FilterConfig{false,
-                    3.0,
-                    2.5,
-                    -1.0,
-                    -50.0,
-                    50.25,
-                    30,
-                    {networks({"192.0.2.1/32"}), {"<>", "@a.example", "@.b.example", "C@d.example"}, {}},
-                    {{}, {}, {"@e.example"}},
-                    {.enabled = true},  // resolvers are set
-                    {.enabled = true,
-                     .folder = "/etc/postern/own",
-                     .spamassassin = {"/etc/postern/local.cf", "/a/b.cf"},
-                     .profile = "strict",
-                     .scores = {{"LURE_A", "0.5"}, {"__B", "-3"}},
-                     .disabled = {"C_1"},
-                     .protected_names = {{"Example Bank", "bank.example"}},
-                     .cache = "/var/cache/x"}}));
+  EXPECT_EQ(c.filter, (FilterConfig{.enabled = false,
+                                    .reject_score = 3.0,
+                                    .quarantine_score = 2.5,
+                                    .tag_score = -1.0,
+                                    .allow_score = -50.0,
+                                    .block_score = 50.25,
+                                    .blocklist_reject_score = 3.0,  // as reject_score
+                                    .received_hops_max = 30,
+                                    .allow = {.clients = networks({"192.0.2.1/32"}),
+                                              .senders = {"<>", "@a.example", "@.b.example", "C@d.example"}},
+                                    .block = {.recipients = {"@e.example"}},
+                                    .authentication = {.enabled = true},  // resolvers are set
+                                    .rules = {.enabled = true,
+                                              .folder = "/etc/postern/own",
+                                              .spamassassin = {"/etc/postern/local.cf", "/a/b.cf"},
+                                              .profile = "strict",
+                                              .scores = {{"LURE_A", "0.5"}, {"__B", "-3"}},
+                                              .disabled = {"C_1"},
+                                              .protected_names = {{"Example Bank", "bank.example"}},
+                                              .cache = "/var/cache/x"}}));
 }
 
 TEST(ConfigParse, TablesMayBeInlineAndInAnyOrder) {
