@@ -75,6 +75,7 @@ class Program {
   std::optional<smtp::BodyBudget> bodies_;
   std::optional<delivery::Board> board_;
   std::optional<delivery::Runners> runners_;
+  std::optional<delivery::QueueDesk> queue_desk_;
   std::optional<reactor::Executor> workers_, control_workers_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::optional<BusyRatios> busy_;
@@ -146,6 +147,10 @@ std::expected<void, Failure> Program::make_cores() {
   const unsigned count = core_count(config_);
   board_.emplace(metrics_);
   runners_.emplace(count);
+  queue_desk_.emplace(*store_, delivery::QueueDesk::Server{
+                                   .board = &*board_,
+                                   .snapshots = &*snapshots_,
+                                   .kick = [this](const std::string& name) { runners_->kick(name); }});
   const pipeline::Services services{.store = *store_,
                                     .workers = *workers_,
                                     .logger = *logger_,
@@ -210,6 +215,7 @@ StatusSources Program::sources() const {
           .bodies = *bodies_,
           .cores = cores_,
           .busy = *busy_,
+          .board = *board_,
           .started_at = started_at_};
 }
 
@@ -219,7 +225,8 @@ AdministrationServices Program::administration(pipeline::Pipeline& pipeline) {
                            .pipeline = pipeline,
                            .snapshots = *snapshots_,
                            .status = [this] { return control::dump(status_json(sources())) + "\n"; },
-                           .reload = [this] { return reloader_->reload(); }};
+                           .reload = [this] { return reloader_->reload(); },
+                           .queue = &*queue_desk_};
   return {
       .control = std::move(api), .metrics = metrics_, .not_ready = [this] { return not_ready(sources()); }};
 }

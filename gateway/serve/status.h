@@ -27,6 +27,7 @@ struct StatusSources {
   const smtp::BodyBudget& bodies;
   const std::vector<std::unique_ptr<Core>>& cores;
   const BusyRatios& busy;
+  const delivery::Board& board;
   std::chrono::system_clock::time_point started_at;
 };
 
