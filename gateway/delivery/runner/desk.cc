@@ -64,8 +64,7 @@ bool QueueFilter::matches(const storage::QueueRow& row, std::uint64_t now) const
                     return one.state == RecipientState::waiting && is_of(one.address, recipient);
                   });
   if (!to) return false;
-  return reply.empty() || holds(entry.reason, reply) ||
-         std::ranges::any_of(entry.recipients, [&](const auto& one) { return holds(one.reply, reply); });
+  return true;
 }
 
 std::optional<QueueDesk::Verb> QueueDesk::verb_of(std::string_view name) {
@@ -90,6 +89,7 @@ std::expected<QueueDesk::Page, storage::Error> QueueDesk::list(const QueueFilter
       page.next = row.key;
       ++scanned;
       if (!filter.matches(row, now)) continue;
+      if (!filter.reply.empty() && !(row.entry && holds(last_reply(*row.entry), filter.reply))) continue;
       page.rows.push_back(std::move(row));
       if (page.rows.size() >= count) return page;
     }

@@ -19,8 +19,9 @@ namespace postern::delivery {
 struct QueueFilter {
   std::string destination, sender, recipient;  ///< recipient: an address, or "@domain"; compared without case
   std::string state;                           ///< waiting, held, damaged
-  std::string reply;                           ///< stands in a last reply or in the reason
+  std::string reply;                           ///< stands in the last reply
   std::uint64_t older_ms = 0;                  ///< accepted at least so long ago
+  /// Everything but `reply`, which the desk knows.
   bool matches(const storage::QueueRow& row, std::uint64_t now_ms) const;
 };
 

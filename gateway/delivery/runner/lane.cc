@@ -448,7 +448,7 @@ void Lane::log_outcomes(const Work& work, const Attempt& attempt, const Settleme
                     .field("reply", outcome.reply)
                     .field("attempts", work.entry.attempts + (settlement.update.attempted ? 1 : 0))
                     .field("age_ms", now_ms > work.entry.received_ms ? now_ms - work.entry.received_ms : 0);
-    if (has_result && attempt.results[i].in_doubt) line = std::move(line).field("in_doubt", true);
+    if (has_result && attempt.results[i].in_doubt) (void)std::move(line).field("in_doubt", true);
     runner_.services_.logger.write(std::move(line));
   }
 }

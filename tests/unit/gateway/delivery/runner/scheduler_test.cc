@@ -259,6 +259,22 @@ TEST(Scheduler, KeepsNoMoreDestinationsThanItMay) {
   EXPECT_TRUE(scheduler.note("c", 0, 1000));
 }
 
+TEST(Scheduler, WhileTheIndexIsReadNoSecondLaneIsStarted) {
+  Bench bench(limits());
+  for (int i = 0; i < 10; ++i) bench.add("a", 1000);
+  ASSERT_TRUE(bench.scheduler.start(bench.now));
+  const auto due = bench.take("a");
+  bench.scheduler.succeeded("a");
+  bench.close("a", *due);
+  while (bench.take("a")) {
+  }
+  bench.add("a", 1000);
+  ASSERT_EQ(bench.scheduler.take("a", bench.now).kind, Kind::fetch);
+  EXPECT_EQ(bench.scheduler.start(bench.now), std::nullopt) << "it would end at once, and be started again";
+  bench.scheduler.fetched("a", 0, {{.key = key_of(77), .due_ms = 1000}}, bench.now);
+  EXPECT_EQ(bench.scheduler.start(bench.now), "a");
+}
+
 TEST(Scheduler, WhatComesWhileTheIndexIsReadIsNotLost) {
   Scheduler scheduler(limits());
   ASSERT_TRUE(scheduler.note("a", 0, 1000));
