@@ -136,7 +136,11 @@ std::expected<void, Failure> Program::make_snapshots() {
       .tickets = tickets_,
       .logger = *logger_,
       .metrics = metrics_,
-      .applied = [this](const pipeline::Snapshot&) { register_certificates(metrics_, *snapshots_); }});
+      .applied =
+          [this](const pipeline::Snapshot&) {
+            register_certificates(metrics_, *snapshots_);
+            if (runners_) runners_->kick_all();  // another schedule, other routes
+          }});
   return {};
 }
 
