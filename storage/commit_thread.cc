@@ -49,7 +49,8 @@ std::size_t CommitThread::octets_of(const QueueUpdate& update) {
   std::size_t octets = kTransactionOverhead;
   for (const QueueOutcome& outcome : update.outcomes)
     octets += sizeof(QueueOutcome) + outcome.host.size() + outcome.reply.size();
-  return update.report ? octets + octets_of(*update.report) : octets;
+  for (const auto& report : update.reports) octets += octets_of(*report);
+  return octets;
 }
 
 bool CommitThread::full(std::size_t octets) const {

@@ -263,6 +263,11 @@ Ledger Directory::ledger() const {
   return committed_ledger_;
 }
 
+std::pair<Ledger, QueueTotals> Directory::books() const {
+  const std::shared_lock lock(mutex_);
+  return {committed_ledger_, committed_queue_};
+}
+
 QueueTotals Directory::queue() const {
   const std::shared_lock lock(mutex_);
   return committed_queue_;

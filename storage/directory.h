@@ -77,6 +77,7 @@ class Directory {
   std::uint32_t mailbox_id(std::string_view address) const;
   Ledger ledger() const;
   QueueTotals queue() const;
+  std::pair<Ledger, QueueTotals> books() const;  ///< both of the same moment
 
  private:
   struct Hash {

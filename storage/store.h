@@ -56,7 +56,7 @@ struct Transaction {
 
 /// A change to one queue entry. Recipients that have come to their end already are left as they are; when none
 /// waits any more the entry is closed: it leaves the queue, and what became of its recipients stays readable
-/// by queue_outcomes() until prune_outcomes(). In the same commit `report` is stored.
+/// by queue_outcomes() until prune_outcomes(). In the same commit `reports` are stored.
 struct QueueUpdate {
   QueueKey key;
   std::uint64_t now_ms = 0;
@@ -69,8 +69,8 @@ struct QueueUpdate {
   /// Every recipient that still waits and that `outcomes` does not name ends so.
   std::optional<RecipientState> close_rest;
   std::string close_reply;  ///< the evidence for close_rest
-  /// Null: none. Shared, because an update that failed for a time is handed in again.
-  std::shared_ptr<const Transaction> report;
+  /// Stored with it. Shared, because an update that failed for a time is handed in again.
+  std::vector<std::shared_ptr<const Transaction>> reports;
   /// Of an entry that cannot be decoded: its key in the index of due times is taken out, so that the runner
   /// does not meet it again. Nothing else of this struct counts.
   std::string set_aside;
@@ -250,6 +250,8 @@ class Store {
   /// Counts the queue anew, in one snapshot. Reads every entry.
   std::expected<QueueAudit, Error> queue_audit() const;
   QueueTotals queue_totals() const;  ///< from memory
+  /// The ledger and the queue at the same moment, from memory.
+  std::pair<Ledger, QueueTotals> books() const;
   /// Forgets what became of closed entries accepted before then, and the decision records of messages of which
   /// nothing else is left. At most `count` of them; the number forgotten.
   std::expected<std::uint64_t, Error> prune_outcomes(std::chrono::sys_time<std::chrono::milliseconds> before,

@@ -29,6 +29,13 @@ void print_ledger(const Json& ledger) {
   line("Recipients", text);
 }
 
+void print_queue(const Json& queue) {
+  if (!queue.is_object() || number_of(queue, "entries") == 0) return;
+  line("Queue", fmt::format("{} entries, {} recipients, {} connections, {} destinations pause",
+                            number_of(queue, "entries"), number_of(queue, "recipients"),
+                            number_of(queue, "connections"), number_of(queue, "destinations_paused")));
+}
+
 std::uint64_t octets_of(const Json& object, const char* key) {
   return static_cast<std::uint64_t>(number_of(object, key));
 }
@@ -105,6 +112,7 @@ void print_running(const Json& status) {
     title = "";
   }
   print_ledger(member_of(status, "ledger"));
+  print_queue(member_of(status, "queue"));
   print_store(member_of(status, "store"));
   print_cores(member_of(status, "cores"));
   print_certificates(member_of(status, "certificates"));
@@ -125,7 +133,7 @@ int without_server(const config::Config& config, const Common& common, const Sto
         octets += mailbox.octets;
       }
     }
-    status["ledger"] = control::to_json((*store)->ledger());
+    status["ledger"] = control::to_json((*store)->ledger(), (*store)->queue_totals().recipients);
     status["store"] = {{"path", config.store.path.string()},
                        {"mailboxes", mailboxes},
                        {"messages", messages},

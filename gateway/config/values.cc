@@ -115,13 +115,23 @@ std::optional<std::string> normalise_entry(std::string& value, bool null_path) {
   return std::nullopt;
 }
 
+/// "file=PATH", with blanks around the sign as people write them.
 std::optional<std::string> normalise_recipients(std::string& value, const std::filesystem::path& base) {
-  constexpr std::string_view kFile = "file=";
+  constexpr std::string_view kFile = "file";
   if (value == "accounts" || value == "any") return std::nullopt;
-  if (!value.starts_with(kFile)) return is_not(value, "\"accounts\", \"any\" or \"file=PATH\"");
-  std::string path = value.substr(kFile.size());
+  std::string_view rest = value;
+  const auto skip_blanks = [&rest] {
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+  };
+  if (rest.starts_with(kFile)) rest.remove_prefix(kFile.size());
+  skip_blanks();
+  if (!value.starts_with(kFile) || !rest.starts_with('='))
+    return is_not(value, "\"accounts\", \"any\" or \"file=PATH\"");
+  rest.remove_prefix(1);
+  skip_blanks();
+  std::string path(rest);
   if (auto wrong = normalise_path(path, base)) return wrong;
-  value = fmt::format("{}{}", kFile, path);
+  value = fmt::format("{}={}", kFile, path);
   return std::nullopt;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "gateway/control/json.h"
+#include "gateway/control/queue.h"
 #include "gateway/control/scan.h"
 
 namespace postern::control {
@@ -257,6 +258,10 @@ admin::Response store_error(const storage::Error& error) {
 }
 
 reactor::Task<admin::Response> Api::handle(const admin::Request& request) {
+  if (services_.queue != nullptr && is_queue_route(request.path)) {
+    Response response = co_await queue(request);
+    co_return response;
+  }
   auto found = find_route(request);
   if (!found) co_return std::move(found.error());
   const Route& route = **found;
@@ -286,6 +291,14 @@ reactor::Task<admin::Response> Api::handle(const admin::Request& request) {
   };
   auto ran = co_await services_.workers.run(std::move(work));
   if (verifies) verifying_ = false;
+  if (!ran) co_return admin::error_response(503, "too many requests at once");
+  co_return response;
+}
+
+reactor::Task<admin::Response> Api::queue(const admin::Request& request) {
+  Response response;
+  auto work = [this, &request, &response] { response = queue_route(*services_.queue, request); };
+  const auto ran = co_await services_.workers.run(std::move(work));
   if (!ran) co_return admin::error_response(503, "too many requests at once");
   co_return response;
 }

@@ -7,6 +7,7 @@
 
 #include "gateway/admin/server.h"
 #include "gateway/config/config.h"
+#include "gateway/delivery/runner/desk.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/pipeline/snapshot.h"
 #include "gateway/reactor/executor.h"
@@ -29,6 +30,7 @@ struct ApiServices {
   pipeline::SnapshotHolder& snapshots;
   std::function<std::string()> status;    ///< JSON; quick, any thread
   std::function<ReloadOutcome()> reload;  ///< blocks; any thread
+  delivery::QueueDesk* queue = nullptr;   ///< null: the queue's routes are not there
 };
 
 /// The control socket's routes; gateway/control/README.md lists them. A reactor's thread.
@@ -47,6 +49,7 @@ class Api {
 
  private:
   reactor::Task<admin::Response> scan(const admin::Request& request);
+  reactor::Task<admin::Response> queue(const admin::Request& request);
 
   ApiServices services_;
   std::atomic<bool> verifying_{false};

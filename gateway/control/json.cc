@@ -107,7 +107,7 @@ std::int64_t imbalance(const storage::Ledger& ledger, std::uint64_t waiting) {
   return static_cast<std::int64_t>(ledger.open() - waiting);
 }
 
-Json to_json(const storage::Ledger& ledger) {
+Json to_json(const storage::Ledger& ledger, std::uint64_t waiting) {
   return {{"opened", ledger.opened},
           {"open", ledger.open()},
           {"closed",
@@ -117,7 +117,7 @@ Json to_json(const storage::Ledger& ledger) {
             {"quarantined", ledger.quarantined},
             {"expired", ledger.expired},
             {"dropped", ledger.dropped}}},
-          {"balanced", imbalance(ledger) == 0}};
+          {"balanced", imbalance(ledger, waiting) == 0}};
 }
 
 Json to_json(const storage::Statistics& statistics) {

@@ -32,8 +32,8 @@ Json flags_to_json(std::uint32_t flags);
 /// None: a name that is no flag.
 std::optional<std::uint32_t> flags_from_json(const Json& names);
 
-/// {opened, open, closed: {delivered, …}, balanced}.
-Json to_json(const storage::Ledger& ledger);
+/// {opened, open, closed: {delivered, …}, balanced}. `waiting`: recipients in the queue.
+Json to_json(const storage::Ledger& ledger, std::uint64_t waiting = 0);
 /// How many recipients are neither closed nor waited for. 0, or the books are wrong. `waiting`: those still in a queue.
 std::int64_t imbalance(const storage::Ledger& ledger, std::uint64_t waiting = 0);
 Json to_json(const storage::Statistics& statistics);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -213,9 +214,9 @@ reactor::Task<smtp::Reply> Acceptance::store() {
   const auto start = reactor::Clock::now();
   Commit commit;
   storage::Transaction transaction = entry();
-  std::vector<std::pair<std::string, std::uint8_t>> outbound;
+  std::vector<std::tuple<std::string, std::uint8_t, std::uint64_t>> outbound;
   for (const storage::QueueEntry& relay : transaction.relays)
-    outbound.emplace_back(relay.destination, relay.priority);
+    outbound.emplace_back(relay.destination, relay.priority, relay.due_ms);
   const bool taken = core_.services.store.submit(std::move(transaction), commit);
   if (!taken) {
     core_.journal.degraded("store", "full");
@@ -225,8 +226,8 @@ reactor::Task<smtp::Reply> Acceptance::store() {
   mail_.timings.store = since(start);
   if (commit.result()) {
     if (core_.services.outbound != nullptr)
-      for (const auto& [destination, priority] : outbound)
-        core_.services.outbound->queued(destination, priority);
+      for (const auto& [destination, priority, due_ms] : outbound)
+        core_.services.outbound->queued(destination, priority, due_ms);
     co_return replies::accepted(id());
   }
   const storage::Error& error = commit.result().error();

@@ -20,8 +20,8 @@ namespace postern::pipeline {
 class Outbound {
  public:
   virtual ~Outbound() = default;
-  /// An entry for this destination is in the store, due now.
-  virtual void queued(const std::string& destination, std::uint8_t priority) = 0;
+  /// An entry for this destination is in the store, due then.
+  virtual void queued(const std::string& destination, std::uint8_t priority, std::uint64_t due_ms) = 0;
 };
 
 /// What the pipelines of all cores share. Thread-safe; outlives them.

@@ -26,7 +26,7 @@ struct Core::Inside {
   Inside(const Options& options, std::unique_ptr<DnsSource> dns)
       : source(std::move(dns)),
         pipeline(options.services, options.reactor.core, source.get()),
-        runner(options.queue, source.get(), options.reactor.core, options.cores) {}
+        runner(options.queue, source.get(), options.runners, options.reactor.core, options.cores) {}
 
   std::unique_ptr<DnsSource> source;
   pipeline::Pipeline pipeline;

@@ -77,6 +77,7 @@ class Program {
   std::optional<smtp::BodyBudget> bodies_;
   std::optional<delivery::Board> board_;
   std::optional<delivery::Runners> runners_;
+  std::optional<delivery::QueueDesk> queue_desk_;
   std::optional<reactor::Executor> workers_, control_workers_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::optional<BusyRatios> busy_;
@@ -137,7 +138,11 @@ std::expected<void, Failure> Program::make_snapshots() {
       .tickets = tickets_,
       .logger = *logger_,
       .metrics = metrics_,
-      .applied = [this](const pipeline::Snapshot&) { register_certificates(metrics_, *snapshots_); }});
+      .applied =
+          [this](const pipeline::Snapshot&) {
+            register_certificates(metrics_, *snapshots_);
+            if (runners_) runners_->kick_all();  // another schedule, other routes
+          }});
   return {};
 }
 
@@ -148,6 +153,10 @@ std::expected<void, Failure> Program::make_cores() {
   const unsigned count = core_count(config_);
   board_.emplace(metrics_);
   runners_.emplace(count);
+  queue_desk_.emplace(*store_, delivery::QueueDesk::Server{
+                                   .board = &*board_,
+                                   .snapshots = &*snapshots_,
+                                   .kick = [this](const std::string& name) { runners_->kick(name); }});
   const pipeline::Services services{.store = *store_,
                                     .workers = *workers_,
                                     .logger = *logger_,
@@ -215,6 +224,7 @@ StatusSources Program::sources() const {
           .cores = cores_,
           .busy = *busy_,
           .list_health = list_health_,
+          .board = *board_,
           .started_at = started_at_};
 }
 
@@ -224,7 +234,8 @@ AdministrationServices Program::administration(pipeline::Pipeline& pipeline) {
                            .pipeline = pipeline,
                            .snapshots = *snapshots_,
                            .status = [this] { return control::dump(status_json(sources())) + "\n"; },
-                           .reload = [this] { return reloader_->reload(); }};
+                           .reload = [this] { return reloader_->reload(); },
+                           .queue = &*queue_desk_};
   return {
       .control = std::move(api), .metrics = metrics_, .not_ready = [this] { return not_ready(sources()); }};
 }

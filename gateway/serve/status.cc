@@ -71,6 +71,33 @@ Json local_lists_json(const pipeline::Snapshot& snapshot) {
   return {{"entries", files->entries()}, {"octets", files->octets()}, {"bad_lines", files->bad_lines()}};
 }
 
+/// Balanced: no recipient is open whom the queue does not know, and the last count of all entries agreed.
+Json ledger_json(const StatusSources& sources) {
+  const auto [ledger, queue] = sources.store.books();
+  Json json = control::to_json(ledger, queue.recipients);
+  const auto audit = sources.board.audit();
+  if (audit && !audit->counts.balanced()) json["balanced"] = false;
+  return json;
+}
+
+Json queue_json(const StatusSources& sources) {
+  const storage::QueueTotals totals = sources.store.queue_totals();
+  Json json = {{"entries", totals.entries},
+               {"recipients", totals.recipients},
+               {"octets", totals.octets},
+               {"connections", sources.board.lanes.load()},
+               {"destinations_paused", sources.board.pauses()}};
+  if (const auto audit = sources.board.audit()) {
+    const auto at = std::chrono::milliseconds(static_cast<std::int64_t>(audit->at_ms));
+    json["checked"] = {{"at", control::timestamp(std::chrono::sys_time<std::chrono::milliseconds>(at))},
+                       {"balanced", audit->counts.balanced()},
+                       {"entries", audit->counts.entries},
+                       {"recipients", audit->counts.recipients},
+                       {"damaged", audit->counts.damaged}};
+  }
+  return json;
+}
+
 Json reload_json(const std::optional<Reloader::Last>& last) {
   if (!last) return nullptr;
   return {{"at", control::timestamp(last->at)},
@@ -122,7 +149,8 @@ control::Json status_json(const StatusSources& sources) {
       {"connections_max", snapshot->config.limits.connections_max},
       {"body_octets", sources.bodies.used()},
       {"body_octets_max", sources.bodies.octets_max()},
-      {"ledger", control::to_json(sources.store.ledger())},
+      {"ledger", ledger_json(sources)},
+      {"queue", queue_json(sources)},
       {"store", std::move(store)},
       {"cores", cores_json(sources)},
       {"certificates", certificates_json(*snapshot)},

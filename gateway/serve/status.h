@@ -29,6 +29,7 @@ struct StatusSources {
   const std::vector<std::unique_ptr<Core>>& cores;
   const BusyRatios& busy;
   const pipeline::ListHealth& list_health;
+  const delivery::Board& board;
   std::chrono::system_clock::time_point started_at;
 };
 

@@ -165,7 +165,16 @@ void register_store(metrics::Registry& registry, const storage::Store& store) {
                     [&store] { return static_cast<double>(store.ledger().open()); });
   registry.callback("postern_ledger_imbalance",
                     "Recipients that are neither closed nor waited for; anything but 0 is an alarm.", "gauge",
-                    {}, [&store] { return static_cast<double>(control::imbalance(store.ledger())); });
+                    {}, [&store] {
+                      const auto [ledger, queue] = store.books();
+                      return static_cast<double>(control::imbalance(ledger, queue.recipients));
+                    });
+  registry.callback("postern_queue_entries", "Entries of the outbound queue.", "gauge", {},
+                    [&store] { return static_cast<double>(store.queue_totals().entries); });
+  registry.callback("postern_queue_recipients", "Recipients who wait in the outbound queue.", "gauge", {},
+                    [&store] { return static_cast<double>(store.queue_totals().recipients); });
+  registry.callback("postern_queue_octets", "Octets of the messages of the outbound queue.", "gauge", {},
+                    [&store] { return static_cast<double>(store.queue_totals().octets); });
 }
 
 void register_process(metrics::Registry& registry, std::chrono::sys_seconds started_at) {

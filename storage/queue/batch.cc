@@ -155,9 +155,14 @@ std::expected<void, Error> Batch::update(const QueueUpdate& update) {
     if (!shared_by) return std::unexpected(std::move(shared_by.error()));
     message = std::move(*shared_by);
   }
-  if (update.report) {
-    auto reported = add(*update.report);
-    if (!reported) return std::unexpected(std::move(reported.error()).with("report"));
+  for (const auto& report : update.reports) {  // all that add() can refuse, so that none is added alone
+    auto fits = check(*report);
+    if (fits) fits = find_targets(*report);
+    if (!fits) return std::unexpected(std::move(fits.error()).with("report"));
+  }
+  for (const auto& report : update.reports) {
+    auto added = add(*report);
+    if (!added) return std::unexpected(std::move(added.error()).with("report"));
   }
 
   queue_changed_ = true;

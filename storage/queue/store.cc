@@ -41,6 +41,10 @@ QueueTotals Store::queue_totals() const {
   return impl_->directory.queue();
 }
 
+std::pair<Ledger, QueueTotals> Store::books() const {
+  return impl_->directory.books();
+}
+
 std::expected<std::uint64_t, Error> Store::prune_outcomes(
     std::chrono::sys_time<std::chrono::milliseconds> before, std::size_t count) {
   static const std::vector<std::uint32_t> kNoUids;

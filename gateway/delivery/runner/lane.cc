@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "gateway/delivery/runner/commit.h"
+#include "gateway/delivery/runner/report.h"
 #include "gateway/pipeline/pseudonym.h"
 #include "storage/queue/record.h"
 
@@ -132,11 +133,7 @@ reactor::Task<void> Lane::carry(Scheduler::Take take) {
   const bool tried = work.entry.attempts > 0 || pause.has_value();
   if (tried && patience_of(queue).is_over(work.entry, now_ms)) {
     const std::string reason = pause ? pause->reason : work.entry.reason;
-    Settlement settlement = give_up(work.due.key, work.entry, reason, now_ms);
-    runner_.services_.board.expired.add(settlement.update.outcomes.size());
-    log_outcomes(work, {}, settlement);
-    (void)co_await write(std::move(settlement.update));
-    runner_.scheduler_.done(destination_, work.priority, work.due.key, std::nullopt);
+    co_await expire(work, reason);
     co_return;
   }
   const bool reserved = co_await reserve(work.entry.octets);
@@ -153,6 +150,36 @@ reactor::Task<void> Lane::carry(Scheduler::Take take) {
   }
   work.message.reset();
   release(work.octets);
+}
+
+/// Given up without a further attempt: what was known of it is the reason.
+reactor::Task<void> Lane::expire(Work& work, std::string reason) {
+  Settlement settlement = give_up(work.due.key, work.entry, reason, utc_ms());
+  if (!settlement.expired.empty()) {  // the report returns the message, if it can still be read
+    std::expected<std::string, storage::Error> message;
+    auto read = [&] { message = runner_.services_.store.message(work.due.key.id); };
+    const auto ran = co_await runner_.services_.workers.run(std::move(read));
+    if (ran && message) work.message = std::make_shared<const std::string>(std::move(*message));
+  }
+  runner_.services_.board.expired.add(settlement.update.outcomes.size());
+  log_outcomes(work, {}, settlement);
+  add_reports(work, {}, settlement);
+  (void)co_await write(std::move(settlement.update));
+  runner_.scheduler_.done(destination_, work.priority, work.due.key, std::nullopt);
+}
+
+void Lane::add_reports(const Work& work, const std::vector<RecipientResult>& results,
+                       Settlement& settlement) {
+  const ReportDesk desk{.snapshot = *snapshot_, .ids = runner_.report_ids_, .now_ms = utc_ms()};
+  const std::string_view message = work.message ? std::string_view(*work.message) : std::string_view();
+  Reports reports = reports_of(desk, work.due.key, work.entry, settlement, results, message);
+  Board& board = runner_.services_.board;
+  board.reports.add(reports.transactions.size());
+  board.reports_suppressed.add(reports.suppressed);
+  for (const auto& report : reports.transactions)
+    runner_.services_.logger.write(
+        Line(Level::info, "report").field("mid", report->id.text()).field("about", work.due.key.text()));
+  settlement.update.reports = std::move(reports.transactions);
 }
 
 /// The entry as it is now. False: there is nothing to do for it, and it has been dealt with.
@@ -362,6 +389,7 @@ reactor::Task<void> Lane::conclude(Work& work, Attempt attempt) {
     if (outcome.state == storage::RecipientState::waiting) board.deferred.add();
   }
   log_outcomes(work, attempt, settlement);
+  add_reports(work, attempt.results, settlement);
   const std::optional<std::uint64_t> again = settlement.again_ms;
   const bool written = co_await write(std::move(settlement.update));
   runner_.scheduler_.done(destination_, work.priority, work.due.key, written ? again : std::nullopt);
@@ -376,7 +404,12 @@ reactor::Task<bool> Lane::write(storage::QueueUpdate update) {
     const bool taken = runner_.services_.store.update(std::move(copy), commit);
     if (!taken) co_return false;
     co_await commit.wait();
-    if (commit.result()) co_return true;
+    if (commit.result()) {
+      for (const auto& report : update.reports)
+        for (const storage::QueueEntry& relay : report->relays)
+          runner_.outbound_.queued(relay.destination, relay.priority, relay.due_ms);
+      co_return true;
+    }
     const storage::Error& error = commit.result().error();
     if (error.code == storage::Code::not_found) co_return false;  // closed by hand meanwhile
     runner_.services_.board.commit_retries.add();
@@ -416,7 +449,7 @@ void Lane::log_outcomes(const Work& work, const Attempt& attempt, const Settleme
                     .field("reply", outcome.reply)
                     .field("attempts", work.entry.attempts + (settlement.update.attempted ? 1 : 0))
                     .field("age_ms", now_ms > work.entry.received_ms ? now_ms - work.entry.received_ms : 0);
-    if (has_result && attempt.results[i].in_doubt) line = std::move(line).field("in_doubt", true);
+    if (has_result && attempt.results[i].in_doubt) (void)std::move(line).field("in_doubt", true);
     runner_.services_.logger.write(std::move(line));
   }
 }

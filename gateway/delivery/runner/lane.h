@@ -48,6 +48,9 @@ class Lane {
   reactor::Task<void> set_aside(const Work& work, storage::Error error);
   /// False: the entry is gone, or we are to end.
   reactor::Task<bool> write(storage::QueueUpdate update);
+  /// Puts the reports that are owed into the update.
+  void add_reports(const Work& work, const std::vector<RecipientResult>& results, Settlement& settlement);
+  reactor::Task<void> expire(Work& work, std::string reason);
   reactor::Task<void> hang_up();
   void log_outcomes(const Work& work, const Attempt& attempt, const Settlement& settlement) const;
 

@@ -22,8 +22,14 @@ std::uint64_t utc_ms() {
       std::max<std::int64_t>(0, reactor::Reactor::current().now_utc().time_since_epoch().count()));
 }
 
-Runner::Runner(RunnerServices services, pipeline::Source* source, unsigned core, unsigned cores)
-    : services_(services), source_(source), core_(core), cores_(cores) {
+Runner::Runner(RunnerServices services, pipeline::Source* source, pipeline::Outbound& outbound, unsigned core,
+               unsigned cores)
+    : services_(services),
+      source_(source),
+      outbound_(outbound),
+      core_(core),
+      cores_(cores),
+      report_ids_(static_cast<std::uint8_t>(kReportIdsFrom + core)) {
   configure();
 }
 
@@ -56,8 +62,8 @@ void Runner::wake_lane(std::string_view destination) {
   nap->cancel();
 }
 
-void Runner::queued(const std::string& destination, std::uint8_t priority) {
-  if (!scheduler_.note(destination, priority, utc_ms())) {
+void Runner::queued(const std::string& destination, std::uint8_t priority, std::uint64_t due_ms) {
+  if (!scheduler_.note(destination, priority, due_ms)) {
     overfull_ = true;
     return;
   }

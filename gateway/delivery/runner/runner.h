@@ -13,9 +13,11 @@
 #include "gateway/delivery/runner/settle.h"
 #include "gateway/log/log.h"
 #include "gateway/pipeline/answers.h"
+#include "gateway/pipeline/pipeline.h"
 #include "gateway/pipeline/snapshot.h"
 #include "gateway/reactor/executor.h"
 #include "gateway/reactor/scope.h"
+#include "storage/message_id.h"
 #include "storage/store.h"
 
 namespace postern::delivery {
@@ -39,9 +41,13 @@ class Runner {
   static constexpr std::chrono::milliseconds kLinger{1000};  ///< a connection waits so long for more
   static constexpr std::chrono::seconds kStorePatience{1};   ///< between tries to write an outcome
   static constexpr std::size_t kPrunedPerCommit = 500;
+  /// Ids of reports rise by themselves, beside those of the mail that the core accepts.
+  static constexpr unsigned kReportIdsFrom = 128;
 
   /// `source`: of this core, outlives it; null: no DNS. `cores`: destinations are shared out among so many.
-  Runner(RunnerServices services, pipeline::Source* source, unsigned core, unsigned cores);
+  /// `outbound`: hears of reports that are to be sent on.
+  Runner(RunnerServices services, pipeline::Source* source, pipeline::Outbound& outbound, unsigned core,
+         unsigned cores);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -53,8 +59,8 @@ class Runner {
   /// Ends connections as well; what was on its way stays in the queue.
   void cancel();
 
-  /// An entry for this destination of this core is due.
-  void queued(const std::string& destination, std::uint8_t priority);
+  /// An entry for this destination of this core is in the store, due then.
+  void queued(const std::string& destination, std::uint8_t priority, std::uint64_t due_ms);
   /// Tries a destination that pauses at once; empty: all of them, and looks at the store anew.
   void kick(const std::string& destination);
 
@@ -75,8 +81,10 @@ class Runner {
 
   RunnerServices services_;
   pipeline::Source* source_;
+  pipeline::Outbound& outbound_;
   const unsigned core_, cores_;
   Scheduler scheduler_{Scheduler::Limits{}};
+  storage::MessageIdSource report_ids_;
   std::mt19937_64 random_{std::random_device{}()};
   reactor::Scope lanes_, connections_, books_;
   std::optional<reactor::Scope> nap_;  ///< the main loop's sleep; cancelled by wake()

@@ -7,10 +7,11 @@ void Runners::attach(unsigned core, Runner& runner, reactor::Reactor& reactor) {
   reactors_[core] = &reactor;
 }
 
-void Runners::queued(const std::string& destination, std::uint8_t priority) {
+void Runners::queued(const std::string& destination, std::uint8_t priority, std::uint64_t due_ms) {
   const unsigned core = Runner::core_of(destination, static_cast<unsigned>(runners_.size()));
-  reactors_[core]->post(
-      [runner = runners_[core], destination, priority] { runner->queued(destination, priority); });
+  reactors_[core]->post([runner = runners_[core], destination, priority, due_ms] {
+    runner->queued(destination, priority, due_ms);
+  });
 }
 
 void Runners::kick(const std::string& destination) {

@@ -19,7 +19,7 @@ class Runners final : public pipeline::Outbound {
   void attach(unsigned core, Runner& runner, reactor::Reactor& reactor);
 
   /// Any thread.
-  void queued(const std::string& destination, std::uint8_t priority) override;
+  void queued(const std::string& destination, std::uint8_t priority, std::uint64_t due_ms) override;
   void kick(const std::string& destination);
   /// Every core looks at the store anew.
   void kick_all();

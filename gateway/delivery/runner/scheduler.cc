@@ -42,7 +42,8 @@ std::optional<std::uint64_t> Scheduler::wanted(const Destination& destination) c
   std::optional<std::uint64_t> first;
   for (const Line& line : destination.lines) {
     if (!line.window.empty()) return destination.pause_ms;
-    if (line.next_ms) first = std::min(first.value_or(*line.next_ms), *line.next_ms);
+    // While a lane reads the index nobody knows what there is: a second lane would find nothing to do.
+    if (line.next_ms && !line.fetching) first = std::min(first.value_or(*line.next_ms), *line.next_ms);
   }
   if (first) first = std::max(*first, destination.pause_ms);
   return first;

@@ -30,7 +30,7 @@ consteval std::size_t member_count() {
 }
 
 TEST(ConfigSchema, HasARowForEveryMember) {
-  constexpr std::size_t kNotKeysOfConfig = 1 + 13;  // file, and the members that are sections
+  constexpr std::size_t kNotKeysOfConfig = 1 + 17;  // file, and the members that are sections
   const struct {
     std::string_view section;
     std::size_t members;
@@ -50,6 +50,10 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"blocklist", member_count<BlocklistConfig>()},
       {"domain", member_count<DomainConfig>()},
       {"account", member_count<AccountConfig>()},
+      {"relay", member_count<RelayConfig>()},
+      {"queue", member_count<QueueConfig>()},
+      {"submission", member_count<SubmissionConfig>()},
+      {"signing", member_count<SigningConfig>()},
       {"filter", member_count<FilterConfig>() - 6},  // those that follow are sections
       {"filter.incomplete", member_count<IncompleteConfig>()},
       {"filter.greylist", member_count<GreylistConfig>()},

@@ -42,8 +42,8 @@ constexpr Mistake kUnknown[] = {
      "8: account[0].more: unknown key\n"},
     {"a section inside a section", "[filter.alow]\n",
      "6: filter.alow: unknown key; did you mean \"allow\"?\n"},
-    {"a key of a later version", "to = [\"10.0.0.5:25\"]\n",
-     "6: domain[0].to: relaying needs the outbound queue, which this version does not have\n"},
+    {"a key of relayed domains", "to = [\"10.0.0.5:25\"]\n",
+     "6: domain[0].to: goes with deliver = \"relay\" only\n"},
     {"a key that merely starts like it", "tolerance = 1\n", "6: domain[0].tolerance: unknown key\n"},
 };
 
@@ -367,7 +367,7 @@ TEST(ConfigMistakes, ManyMistakesAreAsManyLines) {
       "10: limits.recipients_max: expected an integer from 1 to 100000, found the string \"many\"\n"
       "13: limits.unlimited_from: \"10.0.0.0/40\" is not a network, such as 192.0.2.0/24 or 2001:db8::/32\n"
       "16: tls.certificate: needs key, which is not set\n"
-      "19: domain[0].deliver: relaying needs the outbound queue, which this version does not have\n"
+      "19: domain[0].deliver: \"relay\" needs `to`, the hosts that the mail is for\n"
       "21: account[0].address: \"someone@other.example\" is not in a [[domain]] of this manifest\n"
       "23: filter.reject_score: quarantine_score (10) is above reject_score (1)\n",
       "eleven of them");
@@ -405,12 +405,6 @@ TEST(ConfigMistakes, WhatIsNotTomlIsOneLineWithItsPlace) {
     EXPECT_LT(loaded.problems[0].text().size(), 300U);
     EXPECT_EQ(loaded.problems[0].text().find('\n'), std::string::npos);
   }
-}
-
-TEST(ConfigMistakes, DomainDeliveryOfLaterVersions) {
-  expect_lines(std::string(kLeast) + "deliver = \"relay\"\n",
-               "6: domain[0].deliver: relaying needs the outbound queue, which this version does not have\n",
-               "relay");
 }
 
 TEST(ConfigMistakes, ASocketPathHasALimit) {

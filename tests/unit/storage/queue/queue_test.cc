@@ -185,7 +185,8 @@ TEST_F(QueueTest, AReportIsStoredWithTheEndThatItReportsOrNeitherIs) {
   const auto bounce = [&](std::uint32_t report) {
     QueueUpdate update =
         outcome_of(1, {{.recipient = 0, .state = RecipientState::bounced, .reply = "550 no"}});
-    update.report = std::make_shared<const Transaction>(queued(report, {relay("c.example", {"s@c.example"})}));
+    update.reports.push_back(
+        std::make_shared<const Transaction>(queued(report, {relay("c.example", {"s@c.example"})})));
     return change(*store, std::move(update));
   };
   const auto refused = bounce(1);  // the id of a message that is there
