@@ -139,6 +139,7 @@ def shipped():
     lure = (b"Dear Valued Customer,\r\nYour account has been suspended because of unusual sign-in activity. Click here to verify your\r\n"
             b"account within 24 hours: http://paypal-verify.test/login\r\n")
     try:
+        server.cli("rules", "list")  # compiles them into the cache: seconds, which the start is not given
         server.start()
         found = findings(server, server.deliver("alice@test.example", message(lure)))
         for name in ("LURE_VERIFY_ACCOUNT", "LURE_ACCOUNT_SUSPENDED", "URL_BRAND_HYPHEN"):
