@@ -2,12 +2,14 @@
 """How often each rule holds on ham and on spam, and what the rules alone decide.
 
   postern rules hits --config FILE --index INDEX >hits.txt
-  bench/rules/hit_rates.py hits.txt… [--scores scores.txt]
+  bench/rules/hit_rates.py hits.txt… [--rules FOLDER]
 
 Each line of the input: class, score, rules by comma, path. Of a message that a score was fitted on nothing is reported: the path decides
 (see half_of), and fit_scores.py takes the other half. --all reports everything all the same."""
 import argparse
 import collections
+import glob
+import os
 import zlib
 
 
@@ -27,6 +29,33 @@ def read(names, halves):
     return messages
 
 
+def rescored(messages, folder):
+    """With the scores and caps that stand in the files now, where these have changed since the rules were tried."""
+    scores, groups, caps, rule = {}, {}, {}, None
+    for name in sorted(glob.glob(os.path.join(folder, "*.rules"))):
+        for line in open(name, encoding="utf-8"):
+            words = line.split()
+            if line.startswith("group "):
+                caps[words[1]] = float(words[3])
+            elif line.startswith("rule "):
+                rule = words[1]
+            elif words[:1] == ["score"]:
+                scores[rule] = float(words[1])
+            elif words[:1] == ["group"]:
+                groups[rule] = words[1]
+    out = []
+    for spam, _, rules, path in messages:
+        total, grouped = 0.0, dict.fromkeys(caps, 0.0)
+        for each in rules:
+            score = scores.get(each, 0.0)
+            if score > 0 and each in groups:
+                grouped[groups[each]] += score
+            else:
+                total += score
+        out.append((spam, total + sum(min(grouped[group], caps[group]) for group in caps), rules, path))
+    return out
+
+
 def operating_points(messages):
     """At which threshold how much of each class is beyond it."""
     ham = sorted((score for spam, score, _, _ in messages if not spam), reverse=True)
@@ -43,10 +72,13 @@ def operating_points(messages):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("hits", nargs="+")
+    parser.add_argument("--rules", help="folder of rule files: count their scores instead of those in the input")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--least", type=int, default=0, help="leave out rules that hold less often")
     options = parser.parse_args()
     messages = read(options.hits, (0, 1) if options.all else (1,))
+    if options.rules:
+        messages = rescored(messages, options.rules)
     ham = sum(not spam for spam, *_ in messages)
     spam = len(messages) - ham
     counts = collections.defaultdict(lambda: [0, 0])

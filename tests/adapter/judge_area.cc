@@ -15,6 +15,7 @@
 #include "gateway/config/config.h"
 #include "gateway/pipeline/local_lists.h"
 #include "gateway/pipeline/policy.h"
+#include "gateway/pipeline/rules.h"
 #include "gateway/smtp/address.h"
 #include "tests/adapter/areas.h"
 #include "tests/support/zone.h"
@@ -101,13 +102,21 @@ class World {
   support::Zone zone_;
 };
 
+/// Where the policy names them: [filter.rules] folder, spamassassin.
+std::shared_ptr<const filters::rules::RuleSet> rules_of(const config::Config& config) {
+  auto rules = pipeline::load_rules(config, nullptr);
+  if (!rules) throw std::invalid_argument(rules.error());
+  return *std::move(rules);
+}
+
 /// One message and what is known of the world for it.
 class Trial {
  public:
   Trial(const config::Config& config, const Json& zone)
       : world_(config.filter, zone),
-        policy_(pipeline::make_policy(config.filter, config.blocklists, world_.lists())) {}
+        policy_(pipeline::make_policy(config.filter, config.blocklists, world_.lists(), rules_of(config))) {}
 
+  const filters::Policy& policy() const { return policy_; }
   /// All stages in order.
   filters::Verdict run(const filters::Envelope& envelope, const filters::Analysis& analysis) {
     filters::Envelope so_far = envelope;
@@ -156,8 +165,8 @@ Json judge(const Json& question) {
   const config::Config config = config_of(question.value("policy", std::string()), question.contains("zone"));
   const filters::Envelope envelope = envelope_of(question, config.hostname);
   const std::string message = octets_of(question, "message_b64");
-  const filters::Analysis analysis = filters::Analysis::of(message);
   Trial trial(config, question.value("zone", Json::object()));
+  const filters::Analysis analysis = filters::analyse(message, trial.policy());
   const filters::Verdict verdict = trial.run(envelope, analysis);
   Json answer = Json::parse(to_json(verdict));
   std::string field = filters::results::write(
