@@ -66,6 +66,14 @@ struct Blocklist {
   double score = 0;
 };
 
+/// What the classifier's opinion weighs, from [filter.bayes].
+struct BayesPolicy {
+  bool enabled = false;  ///< false: it is not asked
+  double spam_score = 6, ham_score = -3;
+  double certain_log_odds = 7;   ///< from here on the whole score
+  double unsure_log_odds = 0.5;  ///< up to here none of it
+};
+
 /// What the postmaster decided about findings, from the manifest's [filter]. A value; shared immutably by all
 /// cores.
 struct Policy {
@@ -87,6 +95,7 @@ struct Policy {
   std::vector<Blocklist> blocklists;
   /// Compiled once and large, therefore shared by every copy of the policy; null: no rules.
   std::shared_ptr<const rules::RuleSet> rules;
+  BayesPolicy bayes;
 };
 
 }  // namespace postern::filters

@@ -27,8 +27,9 @@ struct ApiServices {
   reactor::Executor& workers;    ///< for what blocks; not the one that mail waits for
   pipeline::Pipeline& pipeline;  ///< of the core that serves the socket
   pipeline::SnapshotHolder& snapshots;
-  std::function<std::string()> status;    ///< JSON; quick, any thread
-  std::function<ReloadOutcome()> reload;  ///< blocks; any thread
+  classifier::Classifier* classifier = nullptr;  ///< null: [filter.bayes] enabled = false
+  std::function<std::string()> status;           ///< JSON; quick, any thread
+  std::function<ReloadOutcome()> reload;         ///< blocks; any thread
 };
 
 /// The control socket's routes; gateway/control/README.md lists them. A reactor's thread.

@@ -15,6 +15,7 @@ bool is_local(filters::QuestionKind kind) {
     case filters::QuestionKind::client_list:
     case filters::QuestionKind::sender_list:
     case filters::QuestionKind::recipient_list:
+    case filters::QuestionKind::classification:
       return true;
     default:
       return false;
@@ -55,7 +56,14 @@ bool Answers::answer_local(filters::Facts& facts) const {
       all = false;
       continue;
     }
-    filters::Answer answer = lists_.answer(question);
+    const auto start = reactor::Clock::now();
+    filters::Answer answer;
+    if (question.kind != filters::QuestionKind::classification) {
+      answer = lists_.answer(question);
+    } else if (classify_ != nullptr) {
+      answer = (*classify_)(question);
+      answer.took = since(start);
+    }
     answer.asked_at = reactor::Reactor::current().now_utc();
     facts.answer(question, std::move(answer));
   }

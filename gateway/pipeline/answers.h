@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "filters/judge.h"
 #include "gateway/pipeline/local_lists.h"
@@ -31,6 +32,10 @@ class Answers {
   Answers(const LocalLists& lists, Source* source, std::chrono::milliseconds timeout)
       : lists_(lists), source_(source), timeout_(timeout) {}
 
+  /// Who classifies the message that is judged; null: nobody, the answer is `no_data`. Outlives the Answers.
+  using Classify = std::function<filters::Answer(const filters::Question&)>;
+  void classify_with(const Classify* classify) { classify_ = classify; }
+
   /// Without waiting; false when questions are left for the source.
   bool answer_local(filters::Facts& facts) const;
   /// Whatever is open now. Each answer is there or counts as timed out when the timeout has passed, or `end`.
@@ -42,6 +47,7 @@ class Answers {
  private:
   const LocalLists& lists_;
   Source* source_;
+  const Classify* classify_ = nullptr;
   std::chrono::milliseconds timeout_;
 };
 

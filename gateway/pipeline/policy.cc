@@ -83,6 +83,11 @@ filters::Policy make_policy(const config::FilterConfig& filter,
       .authentication = authentication(filter.authentication),
       .blocklists = blocklists(lists_asked),
       .rules = std::move(rules),
+      .bayes = {.enabled = filter.bayes.enabled,
+                .spam_score = filter.bayes.spam_score,
+                .ham_score = filter.bayes.ham_score,
+                .certain_log_odds = filter.bayes.certain_log_odds,
+                .unsure_log_odds = filter.bayes.unsure_log_odds},
   };
 }
 

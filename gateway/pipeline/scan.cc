@@ -1,6 +1,7 @@
 // `postern scan` and the adapter: a message is judged as if it had arrived so; nothing is stored.
 #include <utility>
 
+#include "gateway/pipeline/classification.h"
 #include "gateway/pipeline/core.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/pipeline/record.h"
@@ -41,7 +42,7 @@ reactor::Task<bool> judge_stage(filters::Stage stage, const filters::Envelope& e
 
 reactor::Task<Pipeline::Scan> scan_message(Core& core, filters::Envelope envelope, std::string message) {
   const std::shared_ptr<const Snapshot> snapshot = core.services.snapshots.get();
-  const Answers answers = answers_of(core, *snapshot);
+  Answers answers = answers_of(core, *snapshot);
   const std::string sender = std::exchange(envelope.mail_from, {});
   const std::vector<std::string> recipients = std::exchange(envelope.recipients, {});
   const auto now = reactor::Reactor::current().now_utc();
@@ -72,6 +73,10 @@ reactor::Task<Pipeline::Scan> scan_message(Core& core, filters::Envelope envelop
   const auto done = co_await core.services.workers.run(std::move(work));
   if (!done)
     analysis = filters::analyse(octets, snapshot->policy);  // the workers are busy: a scan may take its time
+  const Answers::Classify classify = [&core, &analysis](const filters::Question& question) {
+    return classification_of(core.services.classifier, *analysis, question);
+  };
+  answers.classify_with(&classify);
   ended = co_await judge_stage(filters::Stage::data, envelope, &*analysis, *snapshot, answers, scan, &memo);
   co_return scan;
 }

@@ -50,7 +50,8 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"blocklist", member_count<BlocklistConfig>()},
       {"domain", member_count<DomainConfig>()},
       {"account", member_count<AccountConfig>()},
-      {"filter", member_count<FilterConfig>() - 4},  // allow, block, authentication and rules are sections
+      {"filter",
+       member_count<FilterConfig>() - 5},  // allow, block, authentication, rules and bayes are sections
       {"filter.allow", member_count<LocalList>()},
       {"filter.block", member_count<LocalList>()},
       {"filter.authentication",
@@ -58,6 +59,7 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"filter.authentication.override", member_count<OverrideConfig>()},
       {"filter.authentication.forwarder", member_count<ForwarderConfig>()},
       {"filter.rules", member_count<RulesConfig>()},
+      {"filter.bayes", member_count<BayesConfig>()},
   };
   ASSERT_EQ(std::size(cases), sections().size());
   for (std::size_t i = 0; i < std::size(cases); ++i) {

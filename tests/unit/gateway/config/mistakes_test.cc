@@ -251,7 +251,8 @@ constexpr Mistake kListeners[] = {
      "[control]\nsocket = \"x.sock\"\n[[listener]]\naddress = \"unix:x.sock\"\n",
      "9: listener[1].address: \"unix:/etc/postern/x.sock\" is control.socket already, line 7\n"},
     {"no such service", "[[listener]]\naddress = \"127.0.0.1:110\"\nservice = \"pop3\"\n",
-     "8: listener[1].service: expected \"mx\", \"submission\", \"submissions\" or \"lmtp\", found the string \"pop3\"\n"},
+     "8: listener[1].service: expected \"mx\", \"submission\", \"submissions\" or \"lmtp\", found the string "
+     "\"pop3\"\n"},
     {"submission", "[[listener]]\naddress = \"127.0.0.1:587\"\nservice = \"submission\"\n",
      "8: listener[1].service: needs [submission] credentials, which is not set\n"},
     {"submissions", "[[listener]]\naddress = \"127.0.0.1:465\"\nservice = \"submissions\"\n",

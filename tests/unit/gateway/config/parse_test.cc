@@ -202,7 +202,8 @@ recipients = ["@e.example"]
                      .scores = {{"LURE_A", "0.5"}, {"__B", "-3"}},
                      .disabled = {"C_1"},
                      .protected_names = {{"Example Bank", "bank.example"}},
-                     .cache = "/var/cache/x"}}));
+                     .cache = "/var/cache/x"},
+                    {}}));
 }
 
 TEST(ConfigParse, TablesMayBeInlineAndInAnyOrder) {
