@@ -27,6 +27,8 @@ std::string_view to_string(QuestionKind kind) {
       return "dns_mx";
     case QuestionKind::dns_ptr:
       return "dns_ptr";
+    case QuestionKind::classification:
+      return "classification";
   }
   return "unknown";
 }

@@ -24,6 +24,7 @@ enum class QuestionKind : std::uint8_t {
   dns_txt,
   dns_mx,
   dns_ptr,
+  classification,  ///< what the classifier thinks of the message; name: bayes/check.h
 };
 std::string_view to_string(QuestionKind kind);
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "filters/bayes/check.h"
 #include "filters/greylist/check.h"
 #include "filters/header/sanity.h"
 #include "filters/policy/decide.h"
@@ -31,7 +32,8 @@ Progress run_checks(Stage stage, const Envelope& envelope, const Analysis* analy
   }
   if (pending) return Progress::pending;
   rules::check_rules(stage, envelope, analysis, policy, memo.rules, findings);
-  return Progress::done;
+  // Last: what the others found out about the sender is part of its question.
+  return bayes::check_bayes(stage, policy, findings.authentication, facts, findings);
 }
 
 }  // namespace
@@ -44,7 +46,7 @@ void Memo::prepare(const Envelope& envelope, const Analysis& analysis, const Pol
 
 Analysis analyse(std::string_view message, const Policy& policy) {
   Analysis analysis = Analysis::of(message);
-  if (policy.enabled && policy.rules != nullptr) analysis.read_content();
+  if (policy.enabled && (policy.rules != nullptr || policy.bayes.enabled)) analysis.read_content();
   return analysis;
 }
 

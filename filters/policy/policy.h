@@ -82,6 +82,14 @@ struct GreylistPolicy {
   bool on_spf_none = false;  ///< the sender's domain has no SPF record
 };
 
+/// What the classifier's opinion weighs, from [filter.bayes].
+struct BayesPolicy {
+  bool enabled = false;  ///< false: it is not asked
+  double spam_score = 6, ham_score = -3;
+  double certain_log_odds = 7;   ///< from here on the whole score
+  double unsure_log_odds = 0.5;  ///< up to here none of it
+};
+
 /// What the postmaster decided about findings, from the manifest's [filter]. A value; shared immutably by all
 /// cores.
 struct Policy {
@@ -113,6 +121,7 @@ struct Policy {
   /// 554 5.7.1.
   double blocklist_reject_score = 15.0;
   bool blocklists_probed = false;  ///< somebody can answer QuestionKind::list_health
+  BayesPolicy bayes;
 };
 
 }  // namespace postern::filters

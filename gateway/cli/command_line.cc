@@ -49,6 +49,8 @@ int run(int argc, const char* const* argv) {
   add_reload(app, chosen);
   add_verify(app, chosen);
   add_rules(app, chosen);
+  add_learn(app, chosen);
+  add_classify(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

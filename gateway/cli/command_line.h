@@ -35,6 +35,8 @@ void add_status(CLI::App& app, Action& chosen);
 void add_reload(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);
 void add_rules(CLI::App& app, Action& chosen);
+void add_learn(CLI::App& app, Action& chosen);
+void add_classify(CLI::App& app, Action& chosen);
 /// `mailbox verify` is `verify`.
 void add_verify_to(CLI::App& parent, Action& chosen);
 

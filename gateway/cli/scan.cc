@@ -93,6 +93,18 @@ std::expected<std::string, Stop> scan_alone(config::Config config, const control
   auto able = reactor::probe_kernel();
   if (!able) return std::unexpected(Stop{.exit_code = control::kSystem, .sentence = able.error().text()});
 
+  // The classifier is the store's own, read where nobody else has it; a scan without it is one by an untrained one.
+  std::unique_ptr<classifier::Classifier> trained;
+  const auto training = config.store.path / classifier::kFolder;
+  std::error_code unknown;
+  if (config.filter.bayes.enabled && std::filesystem::is_directory(training, unknown)) {
+    std::vector<std::string> warnings;
+    auto opened = classifier::Classifier::open(
+        {.folder = training, .table_octets = config.filter.bayes.table_octets}, warnings);
+    for (const std::string& warning : warnings) complain("warning: " + warning);
+    if (opened) trained = std::move(*opened);
+  }
+
   const TemporaryFolder folder;
   if (folder.path().empty())
     return std::unexpected(
@@ -120,8 +132,12 @@ std::expected<std::string, Stop> scan_alone(config::Config config, const control
   auto made = reactor::Reactor::create(reactor::ReactorOptions());
   if (!made) return std::unexpected(Stop{.exit_code = control::kSystem, .sentence = made.error().text()});
   reactor::Executor workers(kWorkers, kWorkerQueueMax);
-  const pipeline::Services services{
-      .store = **store, .workers = workers, .logger = *logger, .metrics = metrics, .snapshots = snapshots};
+  const pipeline::Services services{.store = **store,
+                                    .workers = workers,
+                                    .logger = *logger,
+                                    .metrics = metrics,
+                                    .snapshots = snapshots,
+                                    .classifier = trained.get()};
   pipeline::Pipeline pipeline(services, 0);
   std::string result;
   (*made)->run(judge(pipeline, std::move(*envelope), std::move(message), result));

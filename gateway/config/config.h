@@ -247,6 +247,16 @@ struct GreylistConfig {
   friend bool operator==(const GreylistConfig&, const GreylistConfig&) = default;
 };
 
+/// [filter.bayes]
+struct BayesConfig {
+  bool enabled = true;
+  std::uint64_t table_octets = 64ULL << 20;
+  double spam_score = 6.0, ham_score = -3.0;  ///< at certainty
+  double certain_log_odds = 7.0;              ///< from where on an opinion counts as certain
+  double unsure_log_odds = 0.5;               ///< up to where it counts for nothing
+  friend bool operator==(const BayesConfig&, const BayesConfig&) = default;
+};
+
 struct FilterConfig {
   bool enabled = true;
   double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
@@ -261,6 +271,7 @@ struct FilterConfig {
   LocalList allow, block;  ///< [filter.allow], [filter.block]
   AuthenticationConfig authentication;
   RulesConfig rules;
+  BayesConfig bayes;
   friend bool operator==(const FilterConfig&, const FilterConfig&) = default;
 };
 

@@ -423,6 +423,26 @@ constexpr Key kForwarder[] = {
     {"networks", slot<&ForwarderConfig::networks>, {.required = true}, "Where it sends from."},
 };
 
+constexpr Key kBayes[] = {
+    {"enabled",
+     slot<&BayesConfig::enabled>,
+     {},
+     "Ask the classifier about each message. Until it has learned 50 messages of each class it counts for "
+     "nothing."},
+    {"table_octets", slot<&BayesConfig::table_octets>, range(64 << 10, 1 << 30),
+     "Memory for what is learned, rounded down to a power of two. A classifier that has been trained keeps "
+     "its size."},
+    {"spam_score", slot<&BayesConfig::spam_score>, scores(),
+     "Added where the classifier is certain of spam."},
+    {"ham_score", slot<&BayesConfig::ham_score>, scores(),
+     "Added where it is certain of the opposite; below 0 it speaks for the message."},
+    {"certain_log_odds", slot<&BayesConfig::certain_log_odds>, scores(),
+     "Logarithm of the odds from which on it is certain; between this and unsure_log_odds the score grows "
+     "evenly."},
+    {"unsure_log_odds", slot<&BayesConfig::unsure_log_odds>, scores(),
+     "Logarithm of the odds up to which it says nothing."},
+};
+
 constexpr Key kAuthentication[] = {
     {"enabled",
      slot<&AuthenticationConfig::enabled>,
@@ -674,6 +694,8 @@ constexpr Section kSections[] = {
     kForwarders,
     one<&Config::filter, &FilterConfig::rules>(
         "filter.rules", kRules, "What messages say: patterns and facts with scores, from rule files."),
+    one<&Config::filter, &FilterConfig::bayes>("filter.bayes", kBayes,
+                                               "The classifier that is trained with `postern learn`."),
 };
 
 void set_initial(const Key& key, void* object) {

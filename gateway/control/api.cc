@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "gateway/control/classifier.h"
 #include "gateway/control/json.h"
 #include "gateway/control/queue.h"
 #include "gateway/control/scan.h"
@@ -203,7 +204,7 @@ Response counters(storage::Store& store, const std::string&, const Request& requ
 
 // ---- the table ----------------------------------------------------------------------------------------------------------------------
 
-enum class Special : unsigned char { none, status, reload, scan };
+enum class Special : unsigned char { none, status, reload, scan, learn, classify, classifier };
 
 struct Route {
   std::string_view method, prefix,
@@ -223,9 +224,21 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .prefix = kMessages, .run = message},
     {.method = "GET", .prefix = "/v1/dmarc/counters", .run = counters},
     {.method = "POST", .prefix = "/v1/scan", .special = Special::scan},
+    {.method = "GET", .prefix = "/v1/classifier", .special = Special::classifier},
+    {.method = "POST", .prefix = "/v1/classifier/learn", .special = Special::learn},
+    {.method = "POST", .prefix = "/v1/classifier/classify", .special = Special::classify},
     {.method = "POST", .prefix = "/v1/reload", .special = Special::reload},
     {.method = "POST", .prefix = "/v1/verify", .run = verify},
 };
+
+Response ask_classifier(Special what, const ApiServices& services, const Request& request) {
+  if (services.classifier == nullptr)
+    return admin::error_response(404, "there is no classifier: [filter.bayes] enabled = false");
+  if (what == Special::classifier) return classifier_figures(*services.classifier);
+  const std::string hostname = services.snapshots.get()->config.hostname;
+  return what == Special::learn ? learn(*services.classifier, hostname, request)
+                                : classify(*services.classifier, hostname, request);
+}
 
 bool matches(const Route& route, std::string_view path) {
   if (!route.prefix.ends_with('/')) return path == route.prefix;
@@ -281,6 +294,10 @@ reactor::Task<admin::Response> Api::handle(const admin::Request& request) {
   auto work = [this, &route, &request, &response] {
     if (route.special == Special::reload) {
       response = reload(services_);
+      return;
+    }
+    if (route.special != Special::none) {
+      response = ask_classifier(route.special, services_, request);
       return;
     }
     const std::size_t fixed = route.prefix.size() + route.suffix.size();

@@ -28,6 +28,7 @@ struct ApiServices {
   reactor::Executor& workers;    ///< for what blocks; not the one that mail waits for
   pipeline::Pipeline& pipeline;  ///< of the core that serves the socket
   pipeline::SnapshotHolder& snapshots;
+  classifier::Classifier* classifier = nullptr;  ///< null: [filter.bayes] enabled = false
   std::function<std::string()> status;    ///< JSON; quick, any thread
   std::function<ReloadOutcome()> reload;  ///< blocks; any thread
   delivery::QueueDesk* queue = nullptr;   ///< null: the queue's routes are not there

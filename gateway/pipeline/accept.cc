@@ -9,6 +9,7 @@
 
 #include "filters/judge.h"
 #include "gateway/pipeline/aggregate.h"
+#include "gateway/pipeline/classification.h"
 #include "gateway/pipeline/record.h"
 #include "gateway/pipeline/relays.h"
 #include "gateway/pipeline/replies.h"
@@ -90,7 +91,11 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
   }
 
   const auto start = reactor::Clock::now();
-  const Answers answers = answers_of(core_, *mail_.snapshot);
+  Answers answers = answers_of(core_, *mail_.snapshot);
+  const Answers::Classify classify = [this](const filters::Question& question) {
+    return classification_of(core_.services.classifier, *analysis_, question);
+  };
+  answers.classify_with(&classify);
   verdict_ = co_await mail_.inquiry->judge(filters::Stage::data, mail_.envelope, &*analysis_, policy(),
                                            answers, &memo_);
   mail_.facts = mail_.inquiry->take_facts();

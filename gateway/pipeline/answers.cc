@@ -16,6 +16,7 @@ bool is_local(filters::QuestionKind kind) {
     case filters::QuestionKind::recipient_list:
     case filters::QuestionKind::list_health:
     case filters::QuestionKind::greylist:
+    case filters::QuestionKind::classification:
       return true;
     default:
       return false;
@@ -41,6 +42,8 @@ filters::Answer Answers::answer(const filters::Question& question) const {
     return greylist_ == nullptr
                ? filters::Answer()
                : greylist_->answer(question.name, rules_, reactor::Reactor::current().now_utc());
+  if (question.kind == filters::QuestionKind::classification)
+    return classify_ == nullptr ? filters::Answer() : (*classify_)(question);
   return lists_.answer(question);
 }
 
@@ -54,7 +57,9 @@ bool Answers::answer_some(filters::Facts& facts) const {
   bool any = false;
   for (const filters::Question& question : open) {
     if (!is_local(question.kind)) continue;
+    const auto start = reactor::Clock::now();
     filters::Answer answer = this->answer(question);
+    if (question.kind == filters::QuestionKind::classification) answer.took = since(start);
     answer.asked_at = reactor::Reactor::current().now_utc();
     facts.answer(question, std::move(answer));
     any = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "filters/facts.h"
 #include "gateway/pipeline/greylist.h"
@@ -41,6 +42,10 @@ class Answers {
     return *this;
   }
 
+  /// Who classifies the message that is judged; null: nobody, the answer is `no_data`. Outlives the Answers.
+  using Classify = std::function<filters::Answer(const filters::Question&)>;
+  void classify_with(const Classify* classify) { classify_ = classify; }
+
   /// Whatever of the open questions needs no waiting; false when questions are left for the source.
   bool answer_local(filters::Facts& facts) const;
   /// The same; true when any was answered.
@@ -64,6 +69,7 @@ class Answers {
   const ListHealth* health_ = nullptr;
   Greylist* greylist_ = nullptr;
   Greylist::Rules rules_;
+  const Classify* classify_ = nullptr;
 };
 
 }  // namespace postern::pipeline

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "filters/judge.h"
+#include "gateway/classifier/classifier.h"
 #include "gateway/log/log.h"
 #include "gateway/metrics/metrics.h"
 #include "gateway/pipeline/answers.h"
@@ -34,6 +35,7 @@ struct Services {
   Outbound* outbound = nullptr;  ///< null: nobody hands on what is relayed, and it waits in the store
   ListHealth* list_health = nullptr;  ///< null: every DNS list is believed
   Greylist* greylist = nullptr;       ///< null: nobody has to wait
+  classifier::Classifier* classifier = nullptr;  ///< null: none, which is as good as one that has learned nothing
 };
 
 /// The house of one core: from connect to the durable 250. Its core's thread only.

@@ -1,6 +1,7 @@
 // `postern scan` and the adapter: a message is judged as if it had arrived so; nothing is stored.
 #include <utility>
 
+#include "gateway/pipeline/classification.h"
 #include "gateway/pipeline/core.h"
 #include "gateway/pipeline/inquiry.h"
 #include "gateway/pipeline/pipeline.h"
@@ -74,6 +75,10 @@ reactor::Task<Pipeline::Scan> scan_message(Core& core, filters::Envelope envelop
   const auto done = co_await core.services.workers.run(std::move(work));
   if (!done)
     analysis = filters::analyse(octets, snapshot->policy);  // the workers are busy: a scan may take its time
+  const Answers::Classify classify = [&core, &analysis](const filters::Question& question) {
+    return classification_of(core.services.classifier, *analysis, question);
+  };
+  answers.classify_with(&classify);
   ended = co_await judge_stage(filters::Stage::data, envelope, &*analysis, *snapshot, answers, scan, &memo);
   co_return scan;
 }

@@ -51,6 +51,7 @@ class Program {
   std::expected<void, Failure> open_log();
   std::expected<void, Failure> open_store();
   std::expected<void, Failure> make_snapshots();
+  void open_classifier();
   std::expected<void, Failure> make_cores();
   std::expected<void, Failure> bind(const SocketAddresses& addresses);
   StatusSources sources() const;
@@ -68,6 +69,7 @@ class Program {
   std::unique_ptr<log::Logger> logger_;
   metrics::Registry metrics_;
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<classifier::Classifier> classifier_;
   std::shared_ptr<tls::TicketKeys> tickets_ = std::make_shared<tls::TicketKeys>();
   std::optional<pipeline::SnapshotHolder> snapshots_;
   pipeline::ListHealth list_health_;
@@ -95,6 +97,7 @@ std::expected<void, Failure> Program::start() {
   auto able = reactor::probe_kernel();
   if (!able) return std::unexpected(Failure{control::kSystem, able.error().text()});
   done = open_store();
+  if (done) open_classifier();
   if (done) done = make_snapshots();
   if (!done) return done;
   auto addresses = socket_addresses(config_);
@@ -123,6 +126,27 @@ std::expected<void, Failure> Program::open_store() {
   if (!store) return std::unexpected(store_failure(store.error(), config_.store.path.string()));
   store_ = std::move(*store);
   return {};
+}
+
+/// Without it mail goes on; what it would have said is as if it had learned nothing.
+void Program::open_classifier() {
+  if (!config_.filter.bayes.enabled) return;
+  std::vector<std::string> warnings;
+  auto opened = classifier::Classifier::open(
+      {.folder = config_.store.path / classifier::kFolder, .table_octets = config_.filter.bayes.table_octets},
+      warnings);
+  for (const std::string& warning : warnings)
+    logger_->write(Line(Level::warning, "classifier_warning").field("problem", warning));
+  if (!opened) {
+    logger_->write(Line(Level::error, "classifier_off").field("error", opened.error().text()));
+    return;
+  }
+  classifier_ = std::move(*opened);
+  const auto figures = classifier_->figures();
+  logger_->write(Line(Level::info, "classifier")
+                     .field("ham", figures.ham)
+                     .field("spam", figures.spam)
+                     .field("trained", figures.trained));
 }
 
 std::expected<void, Failure> Program::make_snapshots() {
@@ -164,7 +188,8 @@ std::expected<void, Failure> Program::make_cores() {
                                     .snapshots = *snapshots_,
                                     .outbound = &*runners_,
                                     .list_health = &list_health_,
-                                    .greylist = &greylist_};
+                                    .greylist = &greylist_,
+                                    .classifier = classifier_.get()};
   const smtp::ServerShared shared{
       .admission = admission_, .bodies = *bodies_, .metrics = metrics_, .logger = *logger_};
   const delivery::RunnerServices queue{
@@ -233,6 +258,7 @@ AdministrationServices Program::administration(pipeline::Pipeline& pipeline) {
                            .workers = *control_workers_,
                            .pipeline = pipeline,
                            .snapshots = *snapshots_,
+                           .classifier = classifier_.get(),
                            .status = [this] { return control::dump(status_json(sources())) + "\n"; },
                            .reload = [this] { return reloader_->reload(); },
                            .queue = &*queue_desk_};
@@ -259,6 +285,10 @@ int Program::run() {
   cores_.clear();
   workers_.reset();
   control_workers_.reset();
+  if (classifier_) {
+    if (const auto closed = classifier_->close(); !closed)
+      logger_->write(Line(Level::error, "classifier_not_saved").field("error", closed.error().text()));
+  }
   store_->close();
   logger_->write(Line(Level::info, "stopped"));
   logger_->flush();

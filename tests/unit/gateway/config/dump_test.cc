@@ -54,7 +54,7 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"queue", member_count<QueueConfig>()},
       {"submission", member_count<SubmissionConfig>()},
       {"signing", member_count<SigningConfig>()},
-      {"filter", member_count<FilterConfig>() - 6},  // those that follow are sections
+      {"filter", member_count<FilterConfig>() - 7},  // those that follow are sections
       {"filter.incomplete", member_count<IncompleteConfig>()},
       {"filter.greylist", member_count<GreylistConfig>()},
       {"filter.allow", member_count<LocalList>()},
@@ -64,6 +64,7 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"filter.authentication.override", member_count<OverrideConfig>()},
       {"filter.authentication.forwarder", member_count<ForwarderConfig>()},
       {"filter.rules", member_count<RulesConfig>()},
+      {"filter.bayes", member_count<BayesConfig>()},
   };
   ASSERT_EQ(std::size(cases), sections().size());
   for (std::size_t i = 0; i < std::size(cases); ++i) {
