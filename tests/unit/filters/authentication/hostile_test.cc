@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "filters/authentication/dkim/key_record.h"
-#include "filters/authentication/dkim/signature.h"
+#include "filters/authentication/dkim/verify.h"
 #include "filters/authentication/spf/check_host.h"
 #include "filters/judge.h"
 #include "tests/support/zone.h"
