@@ -29,9 +29,9 @@ struct ApiServices {
   pipeline::Pipeline& pipeline;  ///< of the core that serves the socket
   pipeline::SnapshotHolder& snapshots;
   classifier::Classifier* classifier = nullptr;  ///< null: [filter.bayes] enabled = false
-  std::function<std::string()> status;    ///< JSON; quick, any thread
-  std::function<ReloadOutcome()> reload;  ///< blocks; any thread
-  delivery::QueueDesk* queue = nullptr;   ///< null: the queue's routes are not there
+  std::function<std::string()> status;           ///< JSON; quick, any thread
+  std::function<ReloadOutcome()> reload;         ///< blocks; any thread
+  delivery::QueueDesk* queue = nullptr;          ///< null: the queue's routes are not there
 };
 
 /// The control socket's routes; gateway/control/README.md lists them. A reactor's thread.

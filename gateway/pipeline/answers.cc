@@ -59,7 +59,8 @@ bool Answers::answer_some(filters::Facts& facts) const {
     if (!is_local(question.kind)) continue;
     const auto start = reactor::Clock::now();
     filters::Answer answer = this->answer(question);
-    if (question.kind == filters::QuestionKind::classification) answer.took = since(start);
+    if (question.kind == filters::QuestionKind::classification)
+      answer.took = std::chrono::duration_cast<std::chrono::microseconds>(reactor::Clock::now() - start);
     answer.asked_at = reactor::Reactor::current().now_utc();
     facts.answer(question, std::move(answer));
     any = true;

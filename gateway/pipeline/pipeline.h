@@ -32,10 +32,11 @@ struct Services {
   log::Logger& logger;
   metrics::Registry& metrics;
   SnapshotHolder& snapshots;
-  Outbound* outbound = nullptr;  ///< null: nobody hands on what is relayed, and it waits in the store
+  Outbound* outbound = nullptr;       ///< null: nobody hands on what is relayed, and it waits in the store
   ListHealth* list_health = nullptr;  ///< null: every DNS list is believed
   Greylist* greylist = nullptr;       ///< null: nobody has to wait
-  classifier::Classifier* classifier = nullptr;  ///< null: none, which is as good as one that has learned nothing
+  classifier::Classifier* classifier =
+      nullptr;  ///< null: none, which is as good as one that has learned nothing
 };
 
 /// The house of one core: from connect to the durable 250. Its core's thread only.

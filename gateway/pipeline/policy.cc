@@ -119,13 +119,13 @@ filters::Policy make_policy(const config::FilterConfig& filter,
                    .on_spf_none = filter.greylist.on_spf_none},
       .blocklists = blocklists(lists_asked),
       .rules = std::move(rules),
+      .blocklist_reject_score = filter.blocklist_reject_score,
+      .blocklists_probed = filter.blocklist_probe_s > 0,
       .bayes = {.enabled = filter.bayes.enabled,
                 .spam_score = filter.bayes.spam_score,
                 .ham_score = filter.bayes.ham_score,
                 .certain_log_odds = filter.bayes.certain_log_odds,
                 .unsure_log_odds = filter.bayes.unsure_log_odds},
-      .blocklist_reject_score = filter.blocklist_reject_score,
-      .blocklists_probed = filter.blocklist_probe_s > 0,
   };
 }
 

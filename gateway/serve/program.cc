@@ -157,16 +157,15 @@ std::expected<void, Failure> Program::make_snapshots() {
   for (const std::string& warning : warnings)
     logger_->write(Line(Level::warning, "config_warning").field("problem", warning));
   snapshots_.emplace(std::move(*snapshot));
-  reloader_.emplace(Reloader::Services{
-      .snapshots = *snapshots_,
-      .tickets = tickets_,
-      .logger = *logger_,
-      .metrics = metrics_,
-      .applied =
-          [this](const pipeline::Snapshot&) {
-            register_certificates(metrics_, *snapshots_);
-            if (runners_) runners_->kick_all();  // another schedule, other routes
-          }});
+  reloader_.emplace(Reloader::Services{.snapshots = *snapshots_,
+                                       .tickets = tickets_,
+                                       .logger = *logger_,
+                                       .metrics = metrics_,
+                                       .applied = [this](const pipeline::Snapshot&) {
+                                         register_certificates(metrics_, *snapshots_);
+                                         if (runners_)
+                                           runners_->kick_all();  // another schedule, other routes
+                                       }});
   return {};
 }
 
