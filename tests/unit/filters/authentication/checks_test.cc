@@ -84,7 +84,7 @@ Verdict judged(const Envelope& of, const std::string& message, const json& zone_
   const Analysis analysis = Analysis::of(message);
   std::mt19937 random(seed);
   Facts facts;
-  authentication::Memo memo;
+  Memo memo;
   for (int round = 0; round < 1000; ++round) {
     auto judgement = judge(Stage::data, of, &analysis, facts, policy, with_memo ? &memo : nullptr);
     if (judgement.verdict) return *std::move(judgement.verdict);
@@ -541,8 +541,8 @@ TEST(Authentication, APreparedMemoChangesNothing) {
   const std::string message = sealed_message(with_signature("k"), 1, "list.test", kVouch, "none");
   const support::Zone zone(zone_with("v=DMARC1; p=reject"));
   const Analysis analysis = Analysis::of(message);
-  authentication::Memo memo;
-  memo.prepare(analysis);
+  Memo memo;
+  memo.authentication.prepare(analysis);
   Facts facts;
   std::optional<Verdict> verdict;
   while (!verdict) {
