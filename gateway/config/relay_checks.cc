@@ -58,10 +58,16 @@ class RelayChecks {
   }
 
   void check_own(std::size_t index) {
-    for (const std::string_view key : {"to", "tls", "tls_names", "source"}) {
-      if (places_.given("domain", index, key))
-        domain_problem(index, key, "goes with deliver = \"relay\" only");
-    }
+    // What is set to its default says nothing: `config dump` writes it.
+    const DomainConfig& domain = config_.domains[index];
+    const DomainConfig untouched;
+    const auto complain = [&](bool set, std::string_view key) {
+      if (set) domain_problem(index, key, "goes with deliver = \"relay\" only");
+    };
+    complain(domain.to != untouched.to, "to");
+    complain(domain.tls != untouched.tls, "tls");
+    complain(domain.tls_names != untouched.tls_names, "tls_names");
+    complain(domain.source != untouched.source, "source");
   }
 
   void check_targets(std::string_view section, bool repeated, std::size_t index,

@@ -60,6 +60,7 @@ bool take_port(std::string_view& place, Target& target, bool required) {
 
 std::optional<std::string> host_name(std::string_view text) {
   const auto ascii = ascii_domain(text);
+  if (ascii && ascii->find_first_of(":[]/@ ") != ascii->npos) return std::nullopt;  // DNS would take them
   return ascii ? filters::dns::normal_name(*ascii) : std::nullopt;
 }
 

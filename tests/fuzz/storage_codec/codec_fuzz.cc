@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "storage/codec.h"
+#include "storage/queue/record.h"
 
 namespace {
 
@@ -85,6 +86,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_decision(in);
   check_count(in);
   check_keys(in);
+  check(in, decode_queue_entry(in));
+  check(in, decode_queue_totals(in));
+  if (const auto name = decode_due_key(in); is_record(in, name))
+    if (due_key(*name) != in) std::abort();
+  if (const auto key = decode_queue_key(in); is_record(in, key)) {
+    if (queue_key(*key) != in) std::abort();
+    if (QueueKey::parse(key->text()) != *key) std::abort();
+  }
   if (const auto id = MessageId::parse(in)) {
     const auto again = MessageId::parse(id->text());
     if (!again || *again != *id) std::abort();

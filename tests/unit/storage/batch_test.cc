@@ -32,7 +32,7 @@ class BatchTest : public ::testing::Test {
     batch_.reset();
     directory_ = std::make_unique<Directory>();
     ASSERT_EQ(why(directory_->load(*database_, false)), "");
-    batch_ = std::make_unique<Batch>(*database_, *directory_, newest);
+    batch_ = std::make_unique<Batch>(*database_, *directory_, newest, options_);
   }
 
   void commit() {
@@ -57,6 +57,7 @@ class BatchTest : public ::testing::Test {
   test::ScratchDirectory scratch_{test::in_memory()};
   std::unique_ptr<Database> database_;
   std::unique_ptr<Directory> directory_;
+  const Options options_;
   std::unique_ptr<Batch> batch_;
 };
 

@@ -161,7 +161,7 @@ TEST(Hostile, NothingAsksMoreThanItMay) {
     SCOPED_TRACE(row.name);
     const support::Zone zone(row.zone);
     const Analysis analysis = Analysis::of(row.message);
-    authentication::Memo memo;
+    Memo memo;
     Facts facts;
     std::optional<Verdict> verdict;
     std::size_t rounds = 0;

@@ -62,32 +62,32 @@ TEST(RelayChecks, NameWhatIsWrong) {
   } cases[] = {
       {"all is well", with_to, ""},
       {"nowhere to go", relay,
-       "9: domain[1].deliver: \"relay\" needs `to`, the hosts that the mail is for\n"},
-      {"an empty list", relay + "to = []\n", "11: domain[1].to: is empty: nobody would get the mail\n"},
+       "8: domain[1].deliver: \"relay\" needs `to`, the hosts that the mail is for\n"},
+      {"an empty list", relay + "to = []\n", "10: domain[1].to: is empty: nobody would get the mail\n"},
       {"a target that is none", relay + "to = [\"10.0.0.5:25\", \"x\\n\"]\n",
-       "11: domain[1].to: \"x\\x0a\" is not HOST:PORT, IP:PORT, [IP6]:PORT, mx:DOMAIN or lmtp:unix:PATH, "
+       "10: domain[1].to: \"x\\x0a\" is not HOST:PORT, IP:PORT, [IP6]:PORT, mx:DOMAIN or lmtp:unix:PATH, "
        "then "
        "priority=N and weight=N\n"},
       {"ourselves", relay + "to = [\"127.0.0.1:2525\"]\n",
-       "11: domain[1].to: \"127.0.0.1:2525\" is a [[listener]] of this server: mail would go in circles\n"},
+       "10: domain[1].to: \"127.0.0.1:2525\" is a [[listener]] of this server: mail would go in circles\n"},
       {"verify without a name", with_to + "tls = \"verify\"\n",
-       "12: domain[1].tls: \"verify\" needs tls_names, since \"10.0.0.5:25\" has no name\n"},
+       "11: domain[1].tls: \"verify\" needs tls_names, since \"10.0.0.5:25\" has no name\n"},
       {"names without verify", with_to + "tls_names = [\"a.example\"]\n",
-       "12: domain[1].tls_names: goes with tls = \"verify\" only\n"},
+       "11: domain[1].tls_names: goes with tls = \"verify\" only\n"},
       {"a source that is none", with_to + "source = \"eth0\"\n",
-       "12: domain[1].source: \"eth0\" is not an IP address\n"},
+       "11: domain[1].source: \"eth0\" is not an IP address\n"},
       {"accounts only",
        "[[domain]]\nname = \"r.example\"\ndeliver = \"relay\"\nrecipients = \"accounts\"\nto = "
        "[\"10.0.0.5:25\"]\n",
-       "10: domain[1].recipients: \"accounts\" would leave nothing to relay; \"any\" or \"file=PATH\" "
+       "9: domain[1].recipients: \"accounts\" would leave nothing to relay; \"any\" or \"file=PATH\" "
        "does\n"},
       {"a user without password", "[relay]\nto = [\"smart.example:587\"]\ntls = \"encrypt\"\nuser = \"me\"\n",
-       "7: relay.password_file: user and password_file go together\n"},
+       "9: relay.user: user and password_file go together\n"},
       {"a password in the clear",
        "[relay]\nto = [\"smart.example:587\"]\nuser = \"me\"\npassword_file = \"pw\"\n",
-       "9: relay.user: a password is sent under TLS only: tls = \"encrypt\" or \"verify\"\n"},
+       "8: relay.user: a password is sent under TLS only: tls = \"encrypt\" or \"verify\"\n"},
       {"a first wait longer than the longest", "[queue]\nretry_first_s = 10\nretry_max_s = 5\n",
-       "8: queue.retry_first_s: retry_first_s (10) is above retry_max_s (5)\n"},
+       "7: queue.retry_first_s: retry_first_s (10) is above retry_max_s (5)\n"},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
