@@ -17,7 +17,8 @@ struct HtmlReference {
   std::string target;  ///< the attribute's value, character references decoded, blanks around it taken off
   std::size_t position = 0;  ///< in HtmlText::text, where it stands
   std::size_t text_end = 0;  ///< of a link: its visible text is text[position, text_end)
-  std::string shown;  ///< in Content: of a link whose visible text may be a host, that text; see Content::html()
+  std::string
+      shown;  ///< in Content: of a link whose visible text may be a host, that text; see Content::html()
 };
 
 /// What a reader sees of an HTML document, and what is there without being seen.
@@ -112,7 +113,7 @@ class HtmlReader {
   std::string raw_seen_;  // of a possible end tag in it
   unsigned dashes_ = 0;
   std::string declaration_;
-  bool blank_ = false;  // a blank is due before the next octet
+  bool blank_ = false;                            // a blank is due before the next octet
   bool text_full_ = false, hidden_full_ = false;  // text_octets_max_ has cut something off
   unsigned preformatted_ = 0;
   std::string hidden_name_;  // the element that hides; empty when nothing is hidden

@@ -109,7 +109,8 @@ std::expected<std::string, Stop> scan_alone(config::Config config, const control
   if (folder.path().empty())
     return std::unexpected(
         Stop{.exit_code = control::kCannotCreate, .sentence = "no temporary folder can be made"});
-  if (config.filter.rules.cache.empty()) config.filter.rules.cache = config.store.path;  // compiled rules of the real one
+  if (config.filter.rules.cache.empty())
+    config.filter.rules.cache = config.store.path;  // compiled rules of the real one
   config.store.path = folder.path() / "store";
   config.tls.enabled = false;  // no certificate is needed, and its key may be out of our reach
   auto snapshot = pipeline::make_snapshot(config, nullptr);

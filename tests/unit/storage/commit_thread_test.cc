@@ -71,8 +71,13 @@ TEST(CommitThread, WhileManyComeABatchWaitsForMore) {
   options.gather_time = std::chrono::seconds(1);
   const auto store = open_store(options);
   std::vector<Outcome> crowd(20);
-  for (std::uint32_t n = 0; n < crowd.size(); ++n)
-    ASSERT_TRUE(store->submit(transaction(n, to("a@x.example")), crowd[n]));
+  {
+    const HeldSyncs held;
+    ASSERT_TRUE(store->submit(transaction(0, to("a@x.example")), crowd[0]));
+    ASSERT_TRUE(SyncGate::wait_until_held());
+    for (std::uint32_t n = 1; n < crowd.size(); ++n)
+      ASSERT_TRUE(store->submit(transaction(n, to("a@x.example")), crowd[n]));
+  }
   for (Outcome& outcome : crowd) EXPECT_EQ(why(outcome.wait()), "");
   const std::uint64_t before = store->statistics().commits;
   Outcome early;

@@ -197,7 +197,8 @@ TEST(ConfigReference, NamesEveryKeyWithItsRange) {
   EXPECT_THAT(text, HasSubstr("| `hostname` | a domain name or an address literal | required |"));
   EXPECT_THAT(text, HasSubstr("| `workers` | an integer from 1 to 256 | `2` |"));
   EXPECT_THAT(text, HasSubstr("| `path` | a path | `\"/var/lib/postern/store\"` |"));
-  EXPECT_THAT(text, HasSubstr("| `service` | \"mx\" or \"lmtp\" | `\"mx\"` |"));
+  EXPECT_THAT(text,
+              HasSubstr("| `service` | \"mx\", \"submission\", \"submissions\" or \"lmtp\" | `\"mx\"` |"));
 }
 
 TEST(ConfigManifests, ThoseOfTheTreeLoad) {

@@ -96,7 +96,7 @@ constexpr Mistake kTypes[] = {
      "[[blocklist]]\nzone = \"bl.test.example\"\nkind = \"ip\"\nanswers = { \"127.0.0.2\" = 4 }\n",
      "9: blocklist[0].answers: \"127.0.0.2\": expected a string, found the integer 4\n"},
     {"points that are no number", "[filter.rules]\nscores = { A = true, B = \"high\", C = 1001 }\n",
-     "7: filter.rules.scores: \"A\": expected a string, found a boolean\n"
+     "7: filter.rules.scores: \"A\": expected a string, found true\n"
      "7: filter.rules.scores: \"high\" is not a number from -1000 to 1000\n"
      "7: filter.rules.scores: \"1001\" is not a number from -1000 to 1000\n"},
     {"no name of a rule", "[filter.rules]\ndisabled = [\"a-b\"]\n",

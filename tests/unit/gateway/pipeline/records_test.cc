@@ -73,7 +73,7 @@ TEST_F(Records, TheDecisionSaysWhy) {
   EXPECT_TRUE(record["incomplete"].empty());
   ASSERT_EQ(record["findings"].size(), 1U);
   EXPECT_EQ(record["findings"][0]["name"], "LOCAL_BLOCK_SENDER");
-  ASSERT_EQ(record["facts"].size(), 1U);
+  ASSERT_EQ(record["facts"].size(), 2U);
   EXPECT_EQ(record["facts"][0]["kind"], "sender_list");
   EXPECT_EQ(record["facts"][0]["status"], "data");
   EXPECT_EQ(record["facts"][0]["records"], json({"block:@client.example"}));
@@ -138,7 +138,7 @@ TEST(Scan, JudgesStageByStage) {
   const auto data = scanned("192.0.2.1", "a@c.example", {"x@any.example"}, message_text("x"));
   EXPECT_EQ(data.verdict.action, Action::accept);
   EXPECT_EQ(data.decided_at, Stage::data);
-  EXPECT_EQ(data.facts.answers().size(), 3U);
+  EXPECT_EQ(data.facts.answers().size(), 4U);
   EXPECT_TRUE(house.messages("x@any.example").empty());
 
   const json shape = json::parse(to_json(rcpt));

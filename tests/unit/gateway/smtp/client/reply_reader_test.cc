@@ -60,7 +60,10 @@ constexpr ReplyCase kReplies[] = {
      "b\x7f"
      "c\td\r\n",
      550, "", "a?b?c?d"},
-    {"broken UTF-8", "550 a\xff\xc3" "b\r\n", 550, "", "a??b"},
+    {"broken UTF-8",
+     "550 a\xff\xc3"
+     "b\r\n",
+     550, "", "a??b"},
     {"good UTF-8", "550 gr\xc3\xbc\xc3\x9f\r\n", 550, "", "gr\xc3\xbc\xc3\x9f"},
     {"C1 control",
      "550 a\xc2\x9b"
