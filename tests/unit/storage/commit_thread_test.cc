@@ -86,7 +86,7 @@ TEST(CommitThread, WhileManyComeABatchWaitsForMore) {
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   ASSERT_TRUE(store->submit(transaction(101, to("a@x.example")), late));
   EXPECT_EQ(why(early.wait()), "");
-  EXPECT_EQ(late.times(), 1);
+  EXPECT_EQ(why(late.wait()), "");
   EXPECT_EQ(store->statistics().commits, before + 1);
 }
 
