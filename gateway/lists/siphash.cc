@@ -33,7 +33,7 @@ struct State {
 
 std::uint64_t word_at(const char* octets, std::size_t count) {
   std::uint64_t word = 0;
-  std::memcpy(&word, octets, count);
+  if (count != 0) std::memcpy(&word, octets, count);  // an empty text may have no address at all
   if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
   return word;
 }
