@@ -36,6 +36,12 @@ constexpr Key kTop[] = {
      slot<&Config::pin_cores>,
      {},
      "Tie each reactor to its core. For machines that do nothing else."},
+    {"spread_evenly",
+     slot<&Config::spread_evenly>,
+     {},
+     "New connections go to all cores alike. Otherwise to as few cores as the load needs, which is cheaper: "
+     "a core with little to "
+     "do is woken for every packet."},
     {"workers", slot<&Config::workers>, range(1, 256),
      "Threads for what must not hold up a reactor: analysis of large messages, reads of the store."},
     {"postmaster", slot<&Config::postmaster>, optional(Shape::mailbox),

@@ -107,4 +107,10 @@ class Listener final : public Cancellable {
   std::unique_ptr<Impl> impl_;
 };
 
+/// New clients of an address that several listeners share by SO_REUSEPORT go to the first `members` of them, in the order they
+/// were bound, by chance among those; 0: to all of them, by the kernel's hash of the connection. Clients that were accepted or
+/// wait already stay where they are. `listener`: any of them. Any thread. Errors: a kernel or sandbox that takes no
+/// classic BPF program (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5); everything then is as before.
+std::expected<void, Error> steer(int listener, unsigned members);
+
 }  // namespace postern::reactor

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <future>
 #include <optional>
@@ -174,6 +175,24 @@ std::expected<void, reactor::Error> Core::bind_administration(const MakeServices
     inside_->administration.emplace(make(inside_->pipeline));
     return inside_->administration->bind(addresses.control, addresses.metrics);
   });
+}
+
+std::chrono::nanoseconds Core::cpu_time() const {
+  clockid_t clock{};
+  timespec time{};
+  auto& thread = const_cast<std::thread&>(thread_);  // native_handle() is not const
+  if (pthread_getcpuclockid(thread.native_handle(), &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    return {};
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+std::expected<void, reactor::Error> Core::steer(unsigned cores) const {
+  for (std::size_t i = 0; i < bound_.size(); ++i) {
+    if (bound_[i].is_unix()) continue;  // its cores share one queue, and whoever is awake takes the next
+    if (auto steered = reactor::steer(descriptors_[i], cores); !steered)
+      return std::unexpected(std::move(steered.error()).with(bound_[i].text()));
+  }
+  return {};
 }
 
 void Core::serve() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -64,6 +65,10 @@ class Core {
   unsigned index() const { return options_.reactor.core; }
   /// Any thread, between start() and finish().
   reactor::ReactorCounters counters() const { return reactor_->counters(); }
+  /// Processor time of the core's thread. Any thread, between start() and join().
+  std::chrono::nanoseconds cpu_time() const;
+  /// New connections to the TCP listeners go to the first `cores` cores; 0: to all alike. The first core's, after every core has bound.
+  std::expected<void, reactor::Error> steer(unsigned cores) const;
   /// Where the listeners are, with the ports that the kernel picked. After bind().
   const std::vector<reactor::Address>& bound() const { return bound_; }
 

@@ -15,6 +15,7 @@
 #include "gateway/serve/notify.h"
 #include "gateway/serve/preparation.h"
 #include "gateway/serve/signals.h"
+#include "gateway/serve/spread.h"
 #include "gateway/serve/status.h"
 
 namespace postern::serve {
@@ -58,6 +59,7 @@ class Program {
   AdministrationServices administration(pipeline::Pipeline& pipeline);
   void announce();
   void wait_for_end();
+  void sample_spread();
   void drain();
   bool wait_drained(std::chrono::steady_clock::time_point until);
   [[noreturn]] void end_at_once();
@@ -83,6 +85,10 @@ class Program {
   std::optional<reactor::Executor> workers_, control_workers_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::optional<BusyRatios> busy_;
+  std::optional<Spread> spread_;         // none: connections go to all cores alike
+  std::atomic<unsigned> receiving_{0};   // cores that new connections go to
+  std::chrono::nanoseconds cpu_time_{};  // of the cores, at the last sample of the spread
+  std::chrono::steady_clock::time_point spread_at_{};
   std::atomic<Phase> phase_{Phase::starting};
   std::atomic<unsigned> cores_drained_{0};
 };
@@ -267,11 +273,19 @@ AdministrationServices Program::administration(pipeline::Pipeline& pipeline) {
 
 int Program::run() {
   register_reactors(metrics_, cores_, *busy_);
+  metrics_.callback("postern_reactors_receiving", "Cores that new connections go to.", "gauge", {},
+                    [this] { return static_cast<double>(receiving_.load(std::memory_order_relaxed)); });
   register_store(metrics_, *store_);
   register_process(metrics_, std::chrono::floor<std::chrono::seconds>(started_at_));
   register_load(metrics_, *bodies_, *workers_, *logger_);
   register_certificates(metrics_, *snapshots_);
   phase_ = Phase::serving;
+  receiving_ = static_cast<unsigned>(cores_.size());
+  if (cores_.size() > 1 && !config_.spread_evenly) {
+    spread_.emplace(static_cast<unsigned>(cores_.size()));
+    spread_at_ = std::chrono::steady_clock::now();
+    sample_spread();
+  }
   for (const auto& core : cores_) core->serve();
   announce();
   wait_for_end();
@@ -306,10 +320,38 @@ void Program::announce() {
   notify(fmt::format("READY=1\nSTATUS=serving on {} listeners\n", listeners.size()));
 }
 
+/// New connections to as few cores as the load needs.
+void Program::sample_spread() {
+  if (!spread_) return;
+  std::chrono::nanoseconds cpu_time{};
+  for (const auto& core : cores_) cpu_time += core->cpu_time();
+  const auto now = std::chrono::steady_clock::now();
+  const double load =
+      std::chrono::duration<double>(cpu_time - cpu_time_) / std::chrono::duration<double>(now - spread_at_);
+  cpu_time_ = cpu_time;
+  spread_at_ = now;
+  const auto active = spread_->sample(load, admission_.connections());
+  if (!active) return;
+  const bool all = *active == cores_.size();
+  if (const auto steered = cores_.front()->steer(all ? 0 : *active); !steered) {
+    logger_->write(Line(Level::warning, "connections_not_steered").field("error", steered.error().text()));
+    spread_.reset();
+    receiving_ = static_cast<unsigned>(cores_.size());
+    return;
+  }
+  receiving_ = *active;
+}
+
 void Program::wait_for_end() {
+  auto sampled = std::chrono::steady_clock::now();
   for (;;) {
-    const Signals::Happened happened = signals_.wait(kSampleInterval);
-    busy_->sample(cores_);
+    const Signals::Happened happened =
+        signals_.wait(spread_ ? std::chrono::milliseconds(Spread::kInterval) : kSampleInterval);
+    sample_spread();
+    if (const auto now = std::chrono::steady_clock::now(); now - sampled >= kSampleInterval) {
+      sampled = now;
+      busy_->sample(cores_);
+    }
     if (happened.event != Signals::Event::signal) continue;
     if (happened.signal != SIGHUP) return;
     logger_->reopen();

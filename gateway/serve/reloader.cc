@@ -30,6 +30,7 @@ std::vector<std::string> restart_keys(const config::Config& running, const confi
   };
   compare("cores", running.cores, next.cores);
   compare("pin_cores", running.pin_cores, next.pin_cores);
+  compare("spread_evenly", running.spread_evenly, next.spread_evenly);
   compare("workers", running.workers, next.workers);
   compare("store.path", running.store.path, next.store.path);
   compare("store.queue_octets_max", running.store.queue_octets_max, next.store.queue_octets_max);

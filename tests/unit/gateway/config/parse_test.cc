@@ -45,6 +45,7 @@ TEST(ConfigParse, EveryKeyArrives) {
 hostname = "MX.Test.Example"
 cores = 3
 pin_cores = true
+spread_evenly = true
 workers = 7
 postmaster = "Anna@TEST.example"
 over_quota = "refuse"
@@ -150,6 +151,7 @@ recipients = ["@e.example"]
   EXPECT_EQ(c.hostname, "mx.test.example");
   EXPECT_EQ(c.cores, 3U);
   EXPECT_TRUE(c.pin_cores);
+  EXPECT_TRUE(c.spread_evenly);
   EXPECT_EQ(c.workers, 7U);
   EXPECT_EQ(c.postmaster, "Anna@test.example");
   EXPECT_EQ(c.over_quota, "refuse");

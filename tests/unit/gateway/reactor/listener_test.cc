@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -130,6 +133,59 @@ Task<void> pending_is_bounded() {
 
 TEST(Listener, LosesNobodyWhenItsOwnQueueIsFull) {
   test::run(pending_is_bounded());
+}
+
+/// How many of `clients` new ones each listener of the group gets.
+Task<void> steered(unsigned members, std::vector<int> expected) {
+  constexpr int kClients = 60;
+  std::vector<std::unique_ptr<Listener>> group;
+  const ListenOptions options;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    group.push_back(std::make_unique<Listener>());
+    const auto bound = group.back()->bind(i == 0 ? at("127.0.0.1:0") : group.front()->local(), options);
+    EXPECT_EQ(outcome(bound), "ok");
+  }
+  EXPECT_EQ(outcome(steer(group.front()->descriptor(), 1)), "ok");
+  const auto set = steer(group.back()->descriptor(), members);
+  EXPECT_EQ(outcome(set), "ok");
+  std::vector<int> clients;
+  for (int i = 0; i < kClients; ++i) clients.push_back(connect_to(group.front()->local()));
+  std::vector<int> got(expected.size());
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    pollfd readable{.fd = group[i]->descriptor(), .events = POLLIN, .revents = 0};
+    while (::poll(&readable, 1, 0) == 1) {
+      const int client = ::accept4(readable.fd, nullptr, nullptr, SOCK_CLOEXEC);
+      if (client < 0) break;
+      ++got[i];
+      ::close(client);
+    }
+  }
+  int all = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    all += got[i];
+    EXPECT_EQ(got[i] > 0, expected[i] > 0) << "listener " << i << " got " << got[i];
+  }
+  EXPECT_EQ(all, kClients);
+  for (const int descriptor : clients) ::close(descriptor);
+  for (auto& listener : group) co_await listener->close();
+}
+
+TEST(Steering, AllToTheFirst) {
+  test::run(steered(1, {1, 0, 0}));
+}
+TEST(Steering, ByChanceAmongTheFirstTwo) {
+  test::run(steered(2, {1, 1, 0}));
+}
+TEST(Steering, ToAll) {
+  test::run(steered(3, {1, 1, 1}));
+}
+TEST(Steering, ByTheKernelsHash) {
+  test::run(steered(0, {1, 1, 1}));
+}
+TEST(Steering, SaysWhatIsNoListener) {
+  const auto set = steer(-1, 1);
+  ASSERT_FALSE(set.has_value());
+  EXPECT_NE(set.error().text().find("SO_ATTACH_REUSEPORT_CBPF"), std::string::npos);
 }
 
 Task<void> cancels(bool by_scope) {
