@@ -45,10 +45,13 @@ Batch::Batch(const Database& database, Directory& directory, MessageId newest, c
       directory_(directory),
       refusals_(database, options),
       counts_(database, options),
+      quarantine_age_max_(options.quarantine_age_max),
+      quarantine_octets_max_(options.quarantine_octets_max),
       newest_at_open_(newest) {}
 
 std::expected<void, Error> Batch::check(const Transaction& transaction) const {
-  if (transaction.deliveries.empty() && transaction.relays.empty())
+  if (transaction.deliveries.empty() && transaction.relays.empty() && transaction.quarantined.empty() &&
+      transaction.discarded == 0)
     return std::unexpected(
         invalid(fmt::format("message {}: a transaction without deliveries", transaction.id.text())));
   if (transaction.header.size() > kMessageOctetsMax ||
@@ -63,6 +66,8 @@ std::expected<void, Error> Batch::check(const Transaction& transaction) const {
   }
   auto relays = check_relays(transaction.relays);
   if (!relays) return relays;
+  auto quarantined = check_quarantined(transaction.quarantined);
+  if (!quarantined) return quarantined;
   const auto known = is_known(transaction.id);
   if (!known) return std::unexpected(known.error());
   if (*known)
@@ -90,55 +95,91 @@ std::expected<void, Error> Batch::find_targets(const Transaction& transaction) {
   targets_.clear();
   const std::uint64_t now = to_ms(transaction.received_at);
   for (const Delivery& delivery : transaction.deliveries) {
-    Directory::Mailbox* mailbox = directory_.mailbox(delivery.mailbox);
-    if (mailbox == nullptr)
-      return std::unexpected(
-          Error{.code = Code::no_space,
-                .context = fmt::format("mailbox \"{}\": no mailbox number is left", delivery.mailbox)});
-    auto folder = directory_.folder(database_, *mailbox, folder_name(delivery.folder), now, /*create=*/true);
-    if (!folder) return std::unexpected(std::move(folder.error()));
-    if (kUidMax - (*folder)->working.uid_next < transaction.deliveries.size())
-      return std::unexpected(Error{.code = Code::no_space,
-                                   .context = fmt::format("mailbox \"{}\" folder \"{}\": no uid is left",
-                                                          delivery.mailbox, delivery.folder)});
-    targets_.push_back(Target{.mailbox = mailbox, .folder = *folder, .flags = delivery.flags});
+    auto target = target_for(delivery, now, transaction.deliveries.size());
+    if (!target) return std::unexpected(std::move(target.error()));
+    targets_.push_back(*target);
   }
   return {};
 }
 
+/// Where there is room for so many uids.
+std::expected<Batch::Target, Error> Batch::target_for(const Delivery& delivery, std::uint64_t now_ms,
+                                                      std::size_t uids) {
+  Directory::Mailbox* mailbox = directory_.mailbox(delivery.mailbox);
+  if (mailbox == nullptr)
+    return std::unexpected(
+        Error{.code = Code::no_space,
+              .context = fmt::format("mailbox \"{}\": no mailbox number is left", delivery.mailbox)});
+  auto folder = directory_.folder(database_, *mailbox, folder_name(delivery.folder), now_ms, /*create=*/true);
+  if (!folder) return std::unexpected(std::move(folder.error()));
+  if (kUidMax - (*folder)->working.uid_next < uids)
+    return std::unexpected(Error{.code = Code::no_space,
+                                 .context = fmt::format("mailbox \"{}\" folder \"{}\": no uid is left",
+                                                        delivery.mailbox, delivery.folder)});
+  return Target{.mailbox = mailbox, .folder = *folder, .flags = delivery.flags};
+}
+
 std::expected<void, Error> Batch::add(const Transaction& transaction) {
   auto checked = check(transaction);
+  for (const auto& variant : transaction.variants) {  // all that can be refused, so that none is added alone
+    if (checked) checked = check(*variant);
+    if (checked) checked = find_targets(*variant);
+  }
   if (!checked) return checked;
   auto found = find_targets(transaction);
   if (!found) return found;
+  add_checked(transaction);
+  for (const auto& variant : transaction.variants) {
+    auto again = find_targets(*variant);
+    if (!again) return again;
+    add_checked(*variant);
+  }
+  return {};
+}
+
+/// Whose targets have been found.
+void Batch::add_checked(const Transaction& transaction) {
   count(transaction.counted, transaction.received_at);
 
   const EntryRecord base{.id = transaction.id,
                          .octets = transaction.header.size() + transaction.body.size(),
                          .received_ms = to_ms(transaction.received_at)};
-  for (const Target& target : targets_) {
-    FolderRecord& folder = target.folder->working;
-    Directory::Totals& totals = target.mailbox->working_totals;
-    EntryRecord entry = base;
-    entry.flags = target.flags;
-    encode(entry, value_);
-    put(Table::entries, view(entry_key(target.mailbox->working.id, folder.id, folder.uid_next)), value_);
-    ++folder.uid_next;
-    ++folder.messages;
-    folder.octets += entry.octets;
-    ++totals.messages;
-    totals.octets += entry.octets;
-    directory_.touch(*target.mailbox, *target.folder);
+  for (const Target& target : targets_) put_entry(target, base);
+  const bool kept =
+      !transaction.deliveries.empty() || !transaction.relays.empty() || !transaction.quarantined.empty();
+  if (kept) {
+    put_content(transaction);
+  } else {  // nobody gets it: why stays readable, as of a refusal
+    (void)refusals_.add({.id = transaction.id,
+                         .received_at = transaction.received_at,
+                         .envelope = transaction.envelope,
+                         .record = transaction.record,
+                         .counted = {}},
+                        writes_);
   }
-  put_content(transaction);
   put_relays(transaction);
+  put_quarantined(transaction);
   Ledger& ledger = directory_.working_ledger();
-  ledger.opened += transaction.deliveries.size();
+  ledger.opened += transaction.deliveries.size() + transaction.discarded;
   ledger.delivered += transaction.deliveries.size();
+  ledger.discarded += transaction.discarded;
   ids_.push_back(transaction.id);
   MessageId& newest = newest_of_core_[transaction.id.octets[6]];
   newest = std::max(newest, transaction.id);
-  return {};
+}
+
+void Batch::put_entry(const Target& target, EntryRecord entry) {
+  FolderRecord& folder = target.folder->working;
+  Directory::Totals& totals = target.mailbox->working_totals;
+  entry.flags = target.flags;
+  encode(entry, value_);
+  put(Table::entries, view(entry_key(target.mailbox->working.id, folder.id, folder.uid_next)), value_);
+  ++folder.uid_next;
+  ++folder.messages;
+  folder.octets += entry.octets;
+  ++totals.messages;
+  totals.octets += entry.octets;
+  directory_.touch(*target.mailbox, *target.folder);
 }
 
 void Batch::count(const Counted& counted, std::chrono::sys_time<std::chrono::milliseconds> at) {
@@ -160,7 +201,8 @@ void Batch::trim(std::chrono::sys_time<std::chrono::milliseconds> now) {
 }
 
 void Batch::put_content(const Transaction& transaction) {
-  const MessageRecord message{.references = transaction.deliveries.size() + transaction.relays.size(),
+  const MessageRecord message{.references = transaction.deliveries.size() + transaction.relays.size() +
+                                            transaction.quarantined.size(),
                               .octets = transaction.header.size() + transaction.body.size(),
                               .header_octets = transaction.header.size(),
                               .received_ms = to_ms(transaction.received_at),
@@ -287,13 +329,17 @@ rocksdb::WriteBatch& Batch::sealed() {
     encode(mailbox->working, value_);
     put(Table::mailboxes, mailbox->address, value_);
   }
-  if (!ids_.empty() || queue_changed_) {
+  if (!ids_.empty() || queue_changed_ || quarantine_changed_) {
     encode(directory_.working_ledger(), value_);
     put(Table::meta, kLedgerKey, value_);
   }
   if (queue_changed_) {
     encode(directory_.working_queue(), value_);
     put(Table::meta, kQueueTotalsKey, value_);
+  }
+  if (quarantine_changed_) {
+    encode(directory_.working_quarantine(), value_);
+    put(Table::meta, kQuarantineTotalsKey, value_);
   }
   return writes_;
 }
@@ -340,7 +386,7 @@ void Batch::remove(Table table, std::string_view key) {
 void Batch::clear() {
   unhurried_ = 0;
   ids_.clear();
-  queue_changed_ = false;
+  queue_changed_ = quarantine_changed_ = false;
   entries_here_.clear();
   messages_here_.clear();
   if (writes_.GetDataSize() > kBatchOctetsKept) {

@@ -15,6 +15,7 @@
 #include "storage/counts.h"
 #include "storage/database.h"
 #include "storage/directory.h"
+#include "storage/quarantine/record.h"
 #include "storage/queue/record.h"
 #include "storage/refusals.h"
 
@@ -28,11 +29,13 @@ class Batch {
   /// `newest` is the largest message id in the store at open.
   Batch(const Database& database, Directory& directory, MessageId newest, const Options& options);
 
-  /// An error concerns this transaction only and leaves the batch as it was.
+  /// With all its variants. An error concerns this transaction only and leaves the batch as it was.
   std::expected<void, Error> add(const Transaction& transaction);
   std::expected<void, Error> add(const Refusal& refusal);
   /// Puts in what must go of refusals and counters; a batch of its own, like a command.
   void trim(std::chrono::sys_time<std::chrono::milliseconds> now);
+  /// Takes what is too old or too much out of the quarantine; likewise. True: there may be more.
+  bool trim_quarantine(std::chrono::sys_time<std::chrono::milliseconds> now);
   /// Whether anybody is told that what is in it is durable. Refusals and trimming alone are lost by a power cut at worst.
   bool needs_sync() const { return writes_.Count() > unhurried_; }
   const Refusals& refusals() const { return refusals_; }
@@ -48,6 +51,10 @@ class Batch {
                                               const std::vector<std::uint32_t>& uids);
   /// Outcomes of messages accepted before then, at most `count`.
   std::expected<std::uint64_t, Error> prune(std::uint64_t before_ms, std::size_t count);
+
+  /// Takes entries out of the quarantine, one only when it is released; the number that were there.
+  std::expected<std::uint64_t, Error> leave_quarantine(const std::vector<QuarantineKey>& keys,
+                                                       QuarantineEnd how, std::uint64_t now_ms);
 
   /// An empty value takes the key away.
   std::uint64_t put_greylist(const Pairs& pairs);
@@ -68,10 +75,20 @@ class Batch {
 
   std::expected<void, Error> check(const Transaction& transaction) const;
   std::expected<bool, Error> is_known(const MessageId& id) const;
+  std::expected<Target, Error> target_for(const Delivery& delivery, std::uint64_t now_ms, std::size_t uids);
   std::expected<void, Error> find_targets(const Transaction& transaction);
+  void add_checked(const Transaction& transaction);
+  void put_entry(const Target& target, EntryRecord entry);
   void count(const Counted& counted, std::chrono::sys_time<std::chrono::milliseconds> at);
   void put_content(const Transaction& transaction);
   void put_relays(const Transaction& transaction);
+  void put_queued(const QueueKey& key, const QueueEntry& entry);
+  void put_quarantined(const Transaction& transaction);
+  std::expected<void, Error> give_up_reference(const MessageId& id);
+  std::expected<void, Error> hand_on(const QuarantineKey& key, const QuarantineEntry& entry,
+                                     std::uint64_t now_ms);
+  std::expected<bool, Error> leave_quarantine(const QuarantineKey& key, QuarantineEnd how,
+                                              std::uint64_t now_ms);
   std::expected<QueueEntry, Error> queued(const QueueKey& key) const;
   std::expected<std::optional<MessageRecord>, Error> shared(const MessageId& id) const;
   void close_entry(const QueueKey& key, const QueueEntry& entry, std::optional<MessageRecord> message);
@@ -91,7 +108,9 @@ class Batch {
   std::uint32_t unhurried_ = 0;  ///< writes of `writes_` that need no sync
   rocksdb::WriteBatch writes_;
   std::vector<MessageId> ids_;  ///< added to this batch
-  bool queue_changed_ = false;
+  bool queue_changed_ = false, quarantine_changed_ = false;
+  const std::chrono::milliseconds quarantine_age_max_;
+  const std::uint64_t quarantine_octets_max_;
   /// What updates of this batch have made of entries and messages, by key; none: removed.
   std::unordered_map<std::string, std::optional<QueueEntry>> entries_here_;
   std::unordered_map<std::string, std::optional<MessageRecord>> messages_here_;
@@ -105,5 +124,6 @@ class Batch {
 std::expected<void, Error> check_names(std::string_view mailbox, std::string_view folder);
 /// Likewise of queue entries that are to be made.
 std::expected<void, Error> check_relays(const std::vector<QueueEntry>& relays);
+std::expected<void, Error> check_quarantined(const std::vector<QuarantineEntry>& entries);
 
 }  // namespace postern::storage

@@ -50,9 +50,11 @@ void encode(const Identity& identity, std::string& out) {
 
 void encode(const Ledger& ledger, std::string& out) {
   begin(out);
+  if (ledger.discarded > 0) out[0] = static_cast<char>(kLedgerVersion);  // what never happened is not written
   for (const std::uint64_t count : {ledger.opened, ledger.delivered, ledger.relayed, ledger.bounced,
                                     ledger.quarantined, ledger.expired, ledger.dropped})
     put_varint(count, out);
+  if (ledger.discarded > 0) put_varint(ledger.discarded, out);
 }
 
 void encode(const MailboxRecord& record, std::string& out) {
@@ -121,7 +123,7 @@ Decoded<Identity> decode_identity(std::string_view in) {
 }
 
 Decoded<Ledger> decode_ledger(std::string_view in) {
-  Reader reader(in);
+  Reader reader(in, kLedgerVersion);
   Ledger ledger;
   ledger.opened = reader.varint();
   std::uint64_t left = ledger.opened;
@@ -131,6 +133,11 @@ Decoded<Ledger> decode_ledger(std::string_view in) {
     *closed = reader.varint();
     if (*closed > left) balanced = false;
     left -= std::min(left, *closed);
+  }
+  if (reader.version() == kLedgerVersion) {
+    ledger.discarded = reader.varint();
+    reader.require(ledger.discarded != 0, kZero);  // or version 1 would have done
+    if (ledger.discarded > left) balanced = false;
   }
   reader.require(balanced, kLedgerOverdrawn);
   return reader.finish(ledger);

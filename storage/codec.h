@@ -28,6 +28,7 @@ using Decoded = std::expected<T, DecodeError>;
 
 inline constexpr std::uint64_t kFormat = 1;        ///< of the whole store; a newer one is not opened
 inline constexpr std::uint8_t kRecordVersion = 1;  ///< first octet of every value but a body
+inline constexpr std::uint8_t kLedgerVersion = 2;  ///< of the ledger once something has been discarded
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kIdentityKey = "identity";
 inline constexpr std::string_view kLedgerKey = "ledger";

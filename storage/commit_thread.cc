@@ -42,6 +42,9 @@ std::size_t CommitThread::octets_of(const Transaction& transaction) {
     for (const QueueRecipient& recipient : entry.recipients)
       octets += sizeof(QueueRecipient) + recipient.address.size() + recipient.orcpt.size();
   }
+  for (const QuarantineEntry& entry : transaction.quarantined)
+    octets += sizeof(QuarantineEntry) + entry.recipient.size() + entry.subject.size() + entry.reason.size();
+  for (const auto& variant : transaction.variants) octets += octets_of(*variant);
   return octets;
 }
 
@@ -236,14 +239,24 @@ std::size_t CommitThread::commit_from(std::size_t first) {
 
 void CommitThread::trim() {
   if (log_suspect_ || !database_.is_open()) return;
-  batch_.trim(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
-  if (write()) {
-    batch_.publish();
-    counters_.refusals_kept.store(batch_.refusals().count(), std::memory_order_relaxed);
-    counters_.refusals_octets.store(batch_.refusals().octets(), std::memory_order_relaxed);
-  } else {
-    batch_.roll_back();
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  batch_.trim(now);
+  if (!write_trimmed()) return;
+  for (int i = 0; i < kQuarantineTrimsMax; ++i) {
+    const bool more = batch_.trim_quarantine(now);
+    if (!write_trimmed() || !more) return;
   }
+}
+
+bool CommitThread::write_trimmed() {
+  if (!write()) {
+    batch_.roll_back();
+    return false;
+  }
+  batch_.publish();
+  counters_.refusals_kept.store(batch_.refusals().count(), std::memory_order_relaxed);
+  counters_.refusals_octets.store(batch_.refusals().octets(), std::memory_order_relaxed);
+  return true;
 }
 
 void CommitThread::execute(Command& command) {
@@ -259,6 +272,9 @@ void CommitThread::execute(Command& command) {
       break;
     case Command::Kind::prune:
       changed = batch_.prune(command.before_ms, command.count);
+      break;
+    case Command::Kind::quarantine:
+      changed = batch_.leave_quarantine(*command.keys, command.end, command.before_ms);
       break;
     case Command::Kind::greylist:
       changed = batch_.put_greylist(*command.pairs);

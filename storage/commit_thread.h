@@ -25,13 +25,15 @@ namespace postern::storage {
 
 /// Changes that a caller waits for. Lives on the caller's stack until `result` is set.
 struct Command {
-  enum class Kind : std::uint8_t { set_flags, expunge, prune, greylist };
+  enum class Kind : std::uint8_t { set_flags, expunge, prune, greylist, quarantine };
   Kind kind;
   std::string_view mailbox, folder;
   const std::vector<std::uint32_t>& uids;  ///< one, for set_flags
   std::uint32_t set = 0, clear = 0;
-  std::uint64_t before_ms = 0, count = 0;                      ///< of prune
-  const Pairs* pairs = nullptr;                                ///< for greylist
+  std::uint64_t before_ms = 0, count = 0;            ///< of prune; before_ms: the time, of quarantine
+  const Pairs* pairs = nullptr;                      ///< for greylist
+  const std::vector<QuarantineKey>* keys = nullptr;  ///< for quarantine, with `end`
+  QuarantineEnd end = QuarantineEnd::deleted;
   std::promise<std::expected<std::uint64_t, Error>> result{};  ///< entries changed
 };
 
@@ -52,6 +54,7 @@ class CommitThread {
   static constexpr double kGatherMin = 3;
   static constexpr int kUpkeepsPerDiskCount = 10;  ///< counting our own files costs more
   static constexpr int kUpkeepsPerTrim = 10;
+  static constexpr int kQuarantineTrimsMax = 20;  ///< at one time, kQuarantineKeysMax each
 
   /// Opens the database again with nobody using it, loads the directory, gives the newest id. Called on the
   /// commit thread after a write has failed.
@@ -105,6 +108,7 @@ class CommitThread {
   std::size_t commit_from(std::size_t first);
   void execute(Command& command);
   void trim();
+  bool write_trimmed();
   std::unexpected<Error> not_tried() const;
   std::expected<void, Error> write();
   rocksdb::Status write_patiently();

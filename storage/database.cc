@@ -124,6 +124,7 @@ std::shared_ptr<const rocksdb::SliceTransform> insert_hint(Table table) {
     case Table::queue:
     case Table::outcomes:
     case Table::refusals:
+    case Table::quarantine:
       return std::make_shared<CoreOfMessage>();
     case Table::folders:
     case Table::meta:

@@ -29,11 +29,12 @@ enum class Table : std::size_t {
   outcomes,
   refusals,
   counts,
-  greylist
+  greylist,
+  quarantine
 };
-inline constexpr std::array<std::string_view, 13> kTableNames = {
-    "default", "mailboxes", "folders",  "entries",  "messages", "bodies",  "decisions",
-    "queue",   "due",       "outcomes", "refusals", "counts",   "greylist"};
+inline constexpr std::array<std::string_view, 14> kTableNames = {
+    "default", "mailboxes", "folders",  "entries",  "messages", "bodies",   "decisions",
+    "queue",   "due",       "outcomes", "refusals", "counts",   "greylist", "quarantine"};
 
 /// `doing` is the sentence part in front: "message 0A…: read".
 Error error_of(const rocksdb::Status& status, std::string_view doing);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 
+#include "storage/quarantine/record.h"
 #include "storage/queue/record.h"
 
 namespace postern::storage {
@@ -42,6 +43,16 @@ std::expected<QueueTotals, Error> load_queue(const Database& database) {
   return *totals;
 }
 
+/// Likewise.
+std::expected<QuarantineTotals, Error> load_quarantine(const Database& database) {
+  const auto value = database.get(Table::meta, kQuarantineTotalsKey, "quarantine totals");
+  if (!value && value.error().code == Code::not_found) return QuarantineTotals{};
+  if (!value) return std::unexpected(value.error());
+  const auto totals = decode_quarantine_totals(*value);
+  if (!totals) return std::unexpected(corrupt("quarantine totals", totals.error()));
+  return *totals;
+}
+
 }  // namespace
 
 std::string_view folder_name(std::string_view name) {
@@ -60,11 +71,14 @@ std::expected<void, Error> Directory::load(const Database& database, bool lenien
   if (!ledger && !lenient) return std::unexpected(ledger.error());
   const auto queue = load_queue(database);
   if (!queue && !lenient) return std::unexpected(queue.error());
+  const auto quarantine = load_quarantine(database);
+  if (!quarantine && !lenient) return std::unexpected(quarantine.error());
 
   const std::unique_lock lock(mutex_);
   mailboxes_ = std::move(*mailboxes);
   working_ledger_ = committed_ledger_ = ledger.value_or(Ledger{});
   working_queue_ = committed_queue_ = queue.value_or(QueueTotals{});
+  working_quarantine_ = committed_quarantine_ = quarantine.value_or(QuarantineTotals{});
   // A number is used once. The largest in use is enough to know: mailboxes are never removed.
   next_mailbox_ = 1;
   for (const auto& [address, mailbox] : mailboxes_)
@@ -190,6 +204,7 @@ void Directory::publish() {
   const std::unique_lock lock(mutex_);
   committed_ledger_ = working_ledger_;
   committed_queue_ = working_queue_;
+  committed_quarantine_ = working_quarantine_;
   for (const auto& [mailbox, folder] : touched_folders_) {
     folder->touched = false;
     if (folder->unused()) {
@@ -212,6 +227,7 @@ void Directory::roll_back() {
   const std::unique_lock lock(mutex_);
   working_ledger_ = committed_ledger_;
   working_queue_ = committed_queue_;
+  working_quarantine_ = committed_quarantine_;
   for (const auto& [mailbox, folder] : touched_folders_) {
     folder->touched = false;
     folder->working = folder->committed;
@@ -266,6 +282,11 @@ Ledger Directory::ledger() const {
 std::pair<Ledger, QueueTotals> Directory::books() const {
   const std::shared_lock lock(mutex_);
   return {committed_ledger_, committed_queue_};
+}
+
+QuarantineTotals Directory::quarantine() const {
+  const std::shared_lock lock(mutex_);
+  return committed_quarantine_;
 }
 
 QueueTotals Directory::queue() const {

@@ -66,6 +66,7 @@ class Directory {
   void touch(Mailbox& mailbox, Folder& folder);
   Ledger& working_ledger() { return working_ledger_; }
   QueueTotals& working_queue() { return working_queue_; }
+  QuarantineTotals& working_quarantine() { return working_quarantine_; }
   const std::vector<Mailbox*>& touched_mailboxes() const { return touched_mailboxes_; }
   const std::vector<std::pair<Mailbox*, Folder*>>& touched_folders() const { return touched_folders_; }
   void publish();
@@ -77,6 +78,7 @@ class Directory {
   std::uint32_t mailbox_id(std::string_view address) const;
   Ledger ledger() const;
   QueueTotals queue() const;
+  QuarantineTotals quarantine() const;
   std::pair<Ledger, QueueTotals> books() const;  ///< both of the same moment
 
  private:
@@ -97,6 +99,7 @@ class Directory {
   Mailboxes mailboxes_;
   Ledger working_ledger_, committed_ledger_;
   QueueTotals working_queue_, committed_queue_;
+  QuarantineTotals working_quarantine_, committed_quarantine_;
   std::uint64_t next_mailbox_ = 1;  ///< wider than a number is: past the last one nothing is given out
   std::size_t folders_cached_ = 0;
   std::vector<Mailbox*> touched_mailboxes_, made_;

@@ -46,15 +46,18 @@ inline void begin(std::string& out) {
 /// all its fields in a row and asks once at the end.
 class Reader {
  public:
-  explicit Reader(std::string_view in) : in_(in) {
+  /// `newest`: the highest layout version that the record may have.
+  explicit Reader(std::string_view in, std::uint8_t newest = kRecordVersion) : in_(in) {
     if (in_.empty()) {
       fail(kEndsEarly);
-    } else if (static_cast<std::uint8_t>(in_[0]) != kRecordVersion) {
+    } else if (version() < kRecordVersion || version() > newest) {
       fail(kWrongVersion);
     } else {
       position_ = 1;
     }
   }
+
+  std::uint8_t version() const { return in_.empty() ? 0 : static_cast<std::uint8_t>(in_[0]); }
 
   std::uint64_t varint(std::uint64_t max = std::numeric_limits<std::uint64_t>::max()) {
     if (failure_) return 0;

@@ -14,6 +14,7 @@
 
 #include "storage/error.h"
 #include "storage/message_id.h"
+#include "storage/quarantine/entry.h"
 #include "storage/queue/entry.h"
 
 namespace postern::storage {
@@ -49,9 +50,15 @@ struct Transaction {
   std::string record;     ///< JSON: the decision record
   std::vector<Delivery> deliveries;
   /// Entries of the outbound queue, which are parts 0, 1 … of the message; the store fills in octets and
-  /// received_ms. A transaction has at least one delivery or entry.
+  /// received_ms. A transaction has at least one delivery or entry, or is discarded for somebody.
   std::vector<QueueEntry> relays;
+  std::vector<QuarantineEntry> quarantined;  ///< likewise, entries of the quarantine
+  /// Recipients for whom the message is thrown away, because their policy says so: the ledger counts them. A message that nobody
+  /// else gets leaves envelope and record, kept like those of a refusal.
+  std::uint32_t discarded = 0;
   Counted counted;  ///< in the same write
+  /// The same message for other recipients under other fields in front, each with an id of its own: in the same write.
+  std::vector<std::shared_ptr<const Transaction>> variants;
 };
 
 /// A change to one queue entry. Recipients that have come to their end already are left as they are; when none
@@ -126,6 +133,9 @@ struct Options {
   /// Refusals are kept so long, and so much of them; then the oldest go.
   std::chrono::milliseconds refusals_age_max = std::chrono::days(30);
   std::uint64_t refusals_octets_max = 64U << 20;
+  /// The quarantine likewise.
+  std::chrono::milliseconds quarantine_age_max = std::chrono::days(30);
+  std::uint64_t quarantine_octets_max = 4ULL << 30;
   std::uint32_t count_days_max = 30;  ///< days that are over and kept
   std::size_t count_rows_per_day_max = 100'000;
 };
@@ -154,14 +164,16 @@ struct Entry {
 struct Ledger {
   std::uint64_t opened = 0, delivered = 0, relayed = 0, bounced = 0, quarantined = 0, expired = 0,
                 dropped = 0;
+  std::uint64_t discarded = 0;  ///< thrown away at the 250, as the manifest asks for
   std::uint64_t open() const {
-    return opened - delivered - relayed - bounced - quarantined - expired - dropped;
+    return opened - delivered - relayed - bounced - quarantined - expired - dropped - discarded;
   }
 };
 
 /// What verify() found. Problems are sentences that name mailbox, folder, uid or message id.
 struct VerifyReport {
-  std::uint64_t mailboxes = 0, folders = 0, entries = 0, messages = 0, octets = 0, queued = 0;
+  std::uint64_t mailboxes = 0, folders = 0, entries = 0, messages = 0, octets = 0, queued = 0,
+                quarantined = 0;
   std::vector<std::string> problems;  ///< at most kProblemsMax, then one line with the count of the rest
 };
 
@@ -256,6 +268,20 @@ class Store {
   /// nothing else is left. At most `count` of them; the number forgotten.
   std::expected<std::uint64_t, Error> prune_outcomes(std::chrono::sys_time<std::chrono::milliseconds> before,
                                                      std::size_t count);
+
+  // The quarantine.
+  /// Entries in the order of their keys, which is that of acceptance within a core, those after `after`.
+  std::expected<std::vector<QuarantineRow>, Error> quarantine_rows(const std::optional<QuarantineKey>& after,
+                                                                   std::size_t count) const;
+  /// Every entry of one message.
+  std::expected<std::vector<QuarantineRow>, Error> quarantine_of(const MessageId& id) const;
+  QuarantineTotals quarantine_totals() const;  ///< from memory
+  /// Takes entries out, in batches of kQuarantineKeysMax; the number that were there. `released`: in the same write the message is
+  /// put into the mailbox that the entry names, INBOX, or into the queue, as it is stored, and the ledger opens a recipient anew.
+  /// A message that nothing else refers to goes otherwise. Through the commit thread, synced before it returns.
+  std::expected<std::uint64_t, Error> leave_quarantine(const std::vector<QuarantineKey>& keys,
+                                                       QuarantineEnd how,
+                                                       std::chrono::sys_time<std::chrono::milliseconds> now);
 
   /// What the gateway remembers of clients that were asked to come again: its own keys and values, kept as they are. An empty value
   /// takes a key away. Through the commit thread, synced before it returns.

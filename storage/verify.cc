@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "storage/codec.h"
+#include "storage/quarantine/record.h"
+#include "storage/quarantine/verify.h"
 #include "storage/queue/record.h"
 #include "storage/queue/verify.h"
 
@@ -69,6 +71,10 @@ class Verifier {
     check_counts();
     check_meta();
     report_.queued = queue::verify(queue_, ledger_open_);
+    report_.quarantined = quarantine::verify(queue_);
+    if (ledger_quarantined_ < report_.quarantined)
+      problem(fmt::format("ledger: {} quarantined, but {} entries exist", ledger_quarantined_,
+                          report_.quarantined));
     if (problems_left_out_ > 0)
       report_.problems.push_back(fmt::format("and {} problems more", problems_left_out_));
     return std::move(report_);
@@ -123,7 +129,7 @@ class Verifier {
   std::map<std::uint32_t, KnownMailbox> mailboxes_;
   VerifyReport report_;
   std::uint64_t problems_left_out_ = 0;
-  std::uint64_t ledger_open_ = 0;
+  std::uint64_t ledger_open_ = 0, ledger_quarantined_ = 0;
   const queue::Verification queue_;
 };
 
@@ -150,11 +156,12 @@ void Verifier::check_meta() {
         problem("ledger: " + decoded.error().text());
       } else {
         ledger_open_ = decoded->open();
+        ledger_quarantined_ = decoded->quarantined;
         if (decoded->delivered < report_.entries)
           problem(
               fmt::format("ledger: {} delivered, but {} entries exist", decoded->delivered, report_.entries));
       }
-    } else if (key != kQueueTotalsKey) {
+    } else if (key != kQueueTotalsKey && key != kQuarantineTotalsKey) {
       problem(fmt::format("column family default: a key that is nobody's: {}", hex(key)));
     }
   }
@@ -373,6 +380,16 @@ void Verifier::count_references(std::vector<CountedMessage>& messages, const Mes
     if (found->record && found->record->octets != entry.octets)
       problem(fmt::format("queue entry {}: says {} octets, its message says {}", key.text(), entry.octets,
                           found->record->octets));
+  });
+  quarantine::for_each(queue_, [&](const QuarantineKey& key, const QuarantineEntry& entry) {
+    if (key.id < first || (end && key.id >= *end)) return;
+    const auto found = std::ranges::lower_bound(messages, key.id, {}, &CountedMessage::id);
+    if (found == messages.end() || found->id != key.id)
+      return problem(fmt::format("quarantine entry {}: its message is missing", key.text()));
+    ++found->seen;
+    if (found->record &&
+        (found->record->octets != entry.octets || found->record->received_ms != entry.received_ms))
+      problem(fmt::format("quarantine entry {}: is of another size or time than its message", key.text()));
   });
 }
 

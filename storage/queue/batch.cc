@@ -78,22 +78,27 @@ std::expected<void, Error> check_relays(const std::vector<QueueEntry>& relays) {
 
 void Batch::put_relays(const Transaction& transaction) {
   if (transaction.relays.empty()) return;
-  QueueTotals& totals = directory_.working_queue();
   QueueKey key{.id = transaction.id};
   for (const QueueEntry& relay : transaction.relays) {
     QueueEntry entry = relay;
     entry.octets = transaction.header.size() + transaction.body.size();
     entry.skip_octets = std::min(entry.skip_octets, entry.octets);
     entry.received_ms = to_ms(transaction.received_at);
-    encode(entry, value_);
-    put(Table::queue, queue_key(key), value_);
-    if (entry.state == QueueState::waiting) put(Table::due, due_key_of(key, entry), {});
-    directory_.working_ledger().opened += entry.recipients.size();
-    ++totals.entries;
-    totals.recipients += entry.recipients.size();
-    totals.octets += entry.octets;
+    put_queued(key, entry);
     ++key.part;
   }
+}
+
+/// A new entry, all of whose recipients wait.
+void Batch::put_queued(const QueueKey& key, const QueueEntry& entry) {
+  encode(entry, value_);
+  put(Table::queue, queue_key(key), value_);
+  if (entry.state == QueueState::waiting) put(Table::due, due_key_of(key, entry), {});
+  directory_.working_ledger().opened += entry.recipients.size();
+  QueueTotals& totals = directory_.working_queue();
+  ++totals.entries;
+  totals.recipients += entry.recipients.size();
+  totals.octets += entry.octets;
   queue_changed_ = true;
 }
 

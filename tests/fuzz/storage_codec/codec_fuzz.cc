@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "storage/codec.h"
+#include "storage/quarantine/record.h"
 #include "storage/queue/record.h"
 
 namespace {
@@ -88,6 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_keys(in);
   check(in, decode_queue_entry(in));
   check(in, decode_queue_totals(in));
+  check(in, decode_quarantine_entry(in));
+  check(in, decode_quarantine_totals(in));
   if (const auto name = decode_due_key(in); is_record(in, name))
     if (due_key(*name) != in) std::abort();
   if (const auto key = decode_queue_key(in); is_record(in, key)) {
