@@ -57,7 +57,7 @@ Judgement judge(Stage stage, const Envelope& envelope, const Analysis* analysis,
   const Progress progress =
       run_checks(stage, envelope, analysis, facts, policy, memo == nullptr ? own : *memo, findings);
   if (progress == Progress::pending) return {};
-  return {.verdict = decide(stage, std::move(findings), policy)};
+  return {.verdict = decide(stage, std::move(findings), policy, envelope.recipients)};
 }
 
 void anticipate(Stage stage, const Envelope& envelope, Facts& facts, const Policy& policy) {

@@ -104,6 +104,18 @@ void append_method(std::string& out, const results::MethodResult& method) {
   out += "}}";
 }
 
+void append_disposition(std::string& out, const Disposition& disposition) {
+  out += "{\"recipient\":";
+  append_quoted(out, disposition.recipient);
+  if (!disposition.profile.empty()) append_member(out, "profile", disposition.profile);
+  append_member(out, "action", to_string(disposition.action));
+  out += ",\"required\":";
+  append_number(out, disposition.required);
+  append_member(out, "reason", disposition.reason);
+  if (disposition.refusal.code != 0) append_refusal(out, disposition.refusal);
+  out += '}';
+}
+
 }  // namespace
 
 std::string_view to_string(Action action) {
@@ -114,6 +126,8 @@ std::string_view to_string(Action action) {
       return "tag";
     case Action::quarantine:
       return "quarantine";
+    case Action::discard:
+      return "discard";
     case Action::defer:
       return "defer";
     case Action::reject:
@@ -146,7 +160,12 @@ std::string to_json(const Verdict& verdict) {
     out += i > 0 ? "," : ",\"authentication\":[";
     append_method(out, verdict.authentication[i]);
   }
-  out += verdict.authentication.empty() ? "}" : "]}";
+  if (!verdict.authentication.empty()) out += ']';
+  for (std::size_t i = 0; i < verdict.dispositions.size(); ++i) {
+    out += i > 0 ? "," : ",\"dispositions\":[";
+    append_disposition(out, verdict.dispositions[i]);
+  }
+  out += verdict.dispositions.empty() ? "}" : "]}";
   return out;
 }
 

@@ -15,6 +15,7 @@ enum class Action : unsigned char {
   accept,
   tag,         ///< delivered with X-Spam-Flag: YES
   quarantine,  ///< into quarantine, or Junk where the account has a mailbox
+  discard,     ///< accepted and thrown away: only where the policy says so in so many words
   defer,       ///< 4xx: our own trouble or an incomplete verdict whose policy says so
   reject,      ///< 5xx
 };
@@ -37,6 +38,24 @@ struct Refusal {
   std::string text;       ///< without the id; the gateway appends it
   bool verbatim = false;  ///< the code is said as it is, wherever in the dialogue
   friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+/// Where Action::quarantine puts a message.
+enum class Quarantine : unsigned char {
+  automatic,  ///< Junk where the recipient has a mailbox here, the quarantine else
+  junk,       ///< Junk; whoever has no mailbox here gets it marked
+  store,      ///< the quarantine
+};
+
+/// What the policy wants for one recipient.
+struct Disposition {
+  std::string recipient;  ///< as in Envelope.recipients
+  std::string profile;    ///< whose thresholds hold for him; empty: the policy's own
+  Action action = Action::accept;
+  double required = 0;  ///< tag_score in force for him
+  std::string reason;   ///< as Verdict.reason
+  Refusal refusal;      ///< set when action is reject or defer
+  friend bool operator==(const Disposition&, const Disposition&) = default;
 };
 
 /// What a check asks for whatever the sum of the scores is. The more severe of this and what the sum says holds.
@@ -64,6 +83,8 @@ struct Findings {
 };
 
 struct Verdict {
+  /// Where recipients differ: refused (reject, defer) only if nobody's disposition lets it in; else the most severe of what is done
+  /// for those who get it, a refusal that cannot be said counting as quarantine.
   Action action = Action::accept;
   double score = 0;               ///< the sum of the findings' scores, rounded to a millionth of a point
   double required = 0;            ///< tag_score in force, for X-Spam-Status
@@ -73,12 +94,14 @@ struct Verdict {
   Refusal refusal;                      ///< set when action is reject or defer
   /// Every method of authentication that was evaluated (RFC 8601), in the order iprev, spf, dkim, dmarc, arc.
   std::vector<results::MethodResult> authentication;
+  /// One for each recipient, in their order, at the data where the policy has profiles; else none: all share the above.
+  std::vector<Disposition> dispositions;
   /// Where a DMARC policy was found and applied: what its owner is to be told. Not part of the JSON: it follows from the rest.
   std::optional<AggregateRow> aggregate;
 };
 
 /// The verdict as one JSON object with keys action, score, required, reason, refusal?, findings, incomplete,
-/// authentication? (absent when nothing was evaluated): byte for byte the same for equal verdicts. Scores are printed with the shortest text that reads back
+/// authentication? (absent when nothing was evaluated), dispositions? (absent without profiles): byte for byte the same for equal verdicts. Scores are printed with the shortest text that reads back
 /// equal; octets that are no UTF-8 become U+FFFD.
 std::string to_json(const Verdict& verdict);
 

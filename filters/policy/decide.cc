@@ -9,6 +9,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "filters/policy/profile.h"
 
 namespace postern::filters {
 namespace {
@@ -70,7 +73,7 @@ bool decide_alone(Verdict& verdict) {
 }
 
 /// By the highest threshold reached. `worth_tagging` is false before the data.
-void decide_by_score(Verdict& verdict, const Policy& policy, bool worth_tagging) {
+void decide_by_score(Verdict& verdict, const Profile& policy, bool worth_tagging) {
   const auto reached = [&verdict](Action action, std::string_view name, double threshold) {
     if (verdict.score < threshold) return false;
     verdict.action = action;
@@ -79,6 +82,8 @@ void decide_by_score(Verdict& verdict, const Policy& policy, bool worth_tagging)
       verdict.reason += fmt::format(", most by {} ({})", most->name, most->score);
     return true;
   };
+  const bool may_discard = worth_tagging && policy.discard_score > 0;
+  if (may_discard && reached(Action::discard, "discard_score", policy.discard_score)) return;
   if (reached(Action::reject, "reject_score", policy.reject_score)) {
     const Finding* most = heaviest(verdict.findings);
     const ReplyRow* row = most == nullptr ? nullptr : reply_row(most->name);
@@ -97,10 +102,10 @@ void decide_by_score(Verdict& verdict, const Policy& policy, bool worth_tagging)
 }
 
 /// What a check demands of itself.
-void heed(Verdict& verdict, std::optional<Demand> demand) {
+void heed(Verdict& verdict, const std::optional<Demand>& demand) {
   if (!demand || demand->action < verdict.action) return;
   verdict.action = demand->action;
-  verdict.refusal = std::move(demand->refusal);
+  verdict.refusal = demand->refusal;
   verdict.reason = fmt::format("{}; {}", demand->reason, verdict.reason);
 }
 
@@ -116,9 +121,10 @@ Action wanted_for(std::string_view entry, const Policy& policy) {
 /// policy says.
 void weigh_incomplete(Stage stage, Verdict& verdict, bool could_avert, const Policy& policy) {
   if (verdict.incomplete.empty()) return;
-  if (verdict.action == Action::reject && !could_avert) return;
+  const bool kept_out = verdict.action == Action::reject || verdict.action == Action::discard;
+  if (kept_out && !could_avert) return;
   const std::string* worst = &verdict.incomplete.front();
-  Action action = verdict.action == Action::reject ? Action::defer : Action::accept;
+  Action action = kept_out ? Action::defer : Action::accept;
   for (const std::string& entry : verdict.incomplete) {
     const Action wanted = wanted_for(entry, policy);
     if (wanted <= action) continue;
@@ -126,21 +132,111 @@ void weigh_incomplete(Stage stage, Verdict& verdict, bool could_avert, const Pol
     worst = &entry;
   }
   if (action == Action::accept || (action == Action::tag && stage != Stage::data)) return;
-  if (verdict.action != Action::reject && action <= verdict.action) return;
+  if (!kept_out && action <= verdict.action) return;
   verdict.action = action;
   verdict.refusal = action == Action::defer ? refusal_of(kDeferReply) : Refusal{};
   verdict.reason = fmt::format("incomplete ({}); {}", *worst, verdict.reason);
 }
 
+/// What the checks said, beside the findings themselves.
+struct Said {
+  const std::optional<Demand>& demand;
+  bool anything_possible;  ///< what is not known might have let it in, whatever the sum is
+  double relief;
+};
+
+/// Action, reason and refusal by these thresholds; the verdict's findings and score stand.
+void conclude(Stage stage, Verdict& verdict, const Said& said, const Policy& policy,
+              const Profile& thresholds) {
+  verdict.action = Action::accept;
+  verdict.refusal = {};
+  verdict.required = thresholds.tag_score;
+  decide_by_score(verdict, thresholds, stage == Stage::data);
+  // A demand is made on what is certain: what is not known of other checks does not soften it.
+  const bool demanded = said.demand && said.demand->action == Action::reject;
+  const double line = verdict.action == Action::discard ? thresholds.discard_score : thresholds.reject_score;
+  const bool could_avert =
+      said.anything_possible || (!demanded && rounded(verdict.score - said.relief) < line);
+  heed(verdict, said.demand);
+  weigh_incomplete(stage, verdict, could_avert, policy);
+}
+
+Disposition disposition_of(const Verdict& verdict, std::string_view profile) {
+  return {.recipient = {},
+          .profile = std::string(profile),
+          .action = verdict.action,
+          .required = verdict.required,
+          .reason = verdict.reason,
+          .refusal = verdict.refusal};
+}
+
+bool keeps_out(Action action) {
+  return action == Action::reject || action == Action::defer;
+}
+
+/// What stands for all recipients. A message that somebody gets cannot be refused for another in one reply: for him it counts as
+/// quarantined.
+void put_together(Verdict& verdict) {
+  const std::vector<Disposition>& each = verdict.dispositions;
+  const bool all_out = std::ranges::all_of(
+      each, [](const Disposition& one) { return keeps_out(one.action) || one.action == Action::discard; });
+  const auto severity = [all_out](const Disposition& one) {
+    if (!keeps_out(one.action)) return one.action;
+    if (!all_out) return Action::quarantine;
+    // Whoever would hear "later" must not hear "never".
+    return one.action == Action::defer ? Action::reject : Action::defer;
+  };
+  const auto strictest = std::ranges::max_element(each, {}, severity);
+  verdict.action = all_out ? strictest->action : severity(*strictest);
+  verdict.required = strictest->required;
+  verdict.reason = strictest->reason;
+  verdict.refusal = keeps_out(verdict.action) ? strictest->refusal : Refusal{};
+}
+
+/// Each profile's conclusion is drawn once, whatever the number of recipients.
+void dispose(Verdict& verdict, const Said& said, const Policy& policy,
+             std::span<const std::string> recipients) {
+  const Profile own = thresholds_of(policy);
+  std::vector<std::optional<Disposition>> drawn(policy.profiles.size() + 1);
+  for (const std::string& recipient : recipients) {
+    const Profile* profile = profile_of(recipient, policy);
+    const std::size_t index = profile == nullptr ? policy.profiles.size()
+                                                 : static_cast<std::size_t>(profile - policy.profiles.data());
+    if (!drawn[index]) {
+      conclude(Stage::data, verdict, said, policy, profile == nullptr ? own : *profile);
+      drawn[index] = disposition_of(verdict, profile == nullptr ? std::string_view() : profile->name);
+    }
+    verdict.dispositions.push_back(*drawn[index]);
+    verdict.dispositions.back().recipient = recipient;
+  }
+  put_together(verdict);
+}
+
+/// Whose thresholds hold where there is one conclusion for all.
+Profile thresholds_at(Stage stage, const Policy& policy, std::span<const std::string> recipients) {
+  Profile thresholds = thresholds_of(policy);
+  if (policy.profiles.empty()) return thresholds;
+  if (stage == Stage::rcpt && !recipients.empty()) {
+    const Profile* profile = profile_of(recipients.back(), policy);
+    return profile == nullptr ? thresholds : *profile;
+  }
+  for (const Profile& profile : policy.profiles)
+    thresholds.reject_score = std::max(thresholds.reject_score, profile.reject_score);
+  return thresholds;
+}
+
 }  // namespace
 
-Verdict decide(Stage stage, Findings findings, const Policy& policy) {
+Verdict decide(Stage stage, Findings findings, const Policy& policy,
+               std::span<const std::string> recipients) {
   Verdict verdict;
   verdict.required = policy.tag_score;
   verdict.findings = std::move(findings.found);
   verdict.authentication = std::move(findings.authentication);
   verdict.aggregate = std::move(findings.aggregate);
-  const bool anything_possible = !findings.incomplete.empty();
+  const Said said{.demand = findings.demand,
+                  .anything_possible = !findings.incomplete.empty(),
+                  .relief = findings.relief};
   verdict.incomplete = std::move(findings.incomplete);
   std::ranges::move(findings.unknown, std::back_inserter(verdict.incomplete));
   for (const Finding& finding : verdict.findings) verdict.score += finding.score;
@@ -156,13 +252,11 @@ Verdict decide(Stage stage, Findings findings, const Policy& policy) {
     verdict.reason = "nothing found before the data";
     return verdict;
   }
-  decide_by_score(verdict, policy, stage == Stage::data);
-  // A demand is made on what is certain: what is not known of other checks does not soften it.
-  const bool demanded = findings.demand && findings.demand->action == Action::reject;
-  const bool could_avert =
-      anything_possible || (!demanded && rounded(verdict.score - findings.relief) < policy.reject_score);
-  heed(verdict, std::move(findings.demand));
-  weigh_incomplete(stage, verdict, could_avert, policy);
+  if (stage == Stage::data && !policy.profiles.empty() && !recipients.empty()) {
+    dispose(verdict, said, policy, recipients);
+    return verdict;
+  }
+  conclude(stage, verdict, said, policy, thresholds_at(stage, policy, recipients));
   return verdict;
 }
 

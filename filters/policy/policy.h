@@ -90,6 +90,17 @@ struct BayesPolicy {
   double unsure_log_odds = 0.5;  ///< up to here none of it
 };
 
+/// Thresholds for some recipients, from [[filter.profile]].
+struct Profile {
+  std::string name;
+  double reject_score = 15.0;
+  double quarantine_score = 10.0;
+  double tag_score = 5.0;
+  double discard_score = 0;  ///< 0: never
+  Quarantine quarantine = Quarantine::automatic;
+  std::string subject_tag;
+};
+
 /// What the postmaster decided about findings, from the manifest's [filter]. A value; shared immutably by all
 /// cores.
 struct Policy {
@@ -97,6 +108,14 @@ struct Policy {
   double reject_score = 15.0;
   double quarantine_score = 10.0;
   double tag_score = 5.0;
+  /// From here on it is accepted and thrown away. 0: never, and so it is unless the manifest says otherwise.
+  double discard_score = 0;
+  Quarantine quarantine = Quarantine::automatic;
+  std::string subject_tag;  ///< put in front of Subject of what is marked; empty: nothing
+  std::vector<Profile> profiles;
+  /// Whose profile is which, by index: an address, "@domain", or "@.domain" for all below it, in lower case and A-labels. The most
+  /// specific entry holds; who has none has the thresholds above.
+  std::map<std::string, std::size_t, std::less<>> profile_of;
   /// RFC 5321 §6.3: more Received fields than this is a loop → 554 5.4.6.
   std::size_t received_hops_max = 100;
   /// Whether any local list has entries of the kind; where none has, the question is not asked.

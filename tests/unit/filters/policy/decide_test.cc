@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "filters/policy/profile.h"
+
 namespace postern::filters {
 namespace {
 
@@ -335,6 +337,150 @@ TEST(Decide, ABlocklistIsNamedInTheReply) {
   findings.found = {{"DNSBL_BL_TEST", 20, "192.0.2.1 is listed by bl.test (127.0.0.2)"}};
   EXPECT_EQ(decide(Stage::data, std::move(findings), {}).refusal.text,
             "message refused: 192.0.2.1 is listed by bl.test (127.0.0.2)");
+}
+
+/// tagged, kept, refused and thrown away from 5 on; the policy's own: 5, 10, 15.
+Policy with_profiles() {
+  Policy policy;
+  policy.profiles = {{.name = "tags", .reject_score = 50, .quarantine_score = 40},
+                     {.name = "keeps", .quarantine_score = 5},
+                     {.name = "refuses", .reject_score = 5, .quarantine_score = 5},
+                     {.name = "discards", .discard_score = 5}};
+  policy.profile_of = {{"tag@a.example", 0}, {"@keep.example", 1}, {"@.a.example", 2}, {"@b.a.example", 3}};
+  return policy;
+}
+
+struct ProfileCase {
+  std::string_view recipient, profile;
+};
+
+TEST(Decide, TheMostSpecificEntryNamesTheProfile) {
+  const Policy policy = with_profiles();
+  const ProfileCase rows[] = {{"tag@a.example", "tags"},
+                              {"TAG@A.Example", "tags"},
+                              {"other@a.example", ""},
+                              {"x@keep.example", "keeps"},
+                              {"x@sub.keep.example", ""},
+                              {"x@sub.a.example", "refuses"},
+                              {"x@deep.sub.a.example", "refuses"},
+                              {"x@b.a.example", "discards"},
+                              {"x@c.b.a.example", "refuses"},
+                              {"x@[192.0.2.1]", ""},
+                              {"nobody", ""}};
+  for (const ProfileCase& row : rows) {
+    const Profile* profile = profile_of(row.recipient, policy);
+    EXPECT_EQ(profile == nullptr ? "" : profile->name, row.profile) << row.recipient;
+  }
+  EXPECT_EQ(profile_key("A@M\u00fcller.example"), "a@xn--mller-kva.example");
+  EXPECT_EQ(profile_key("@.Below.example"), "@.below.example");
+}
+
+struct TogetherCase {
+  std::string_view name;
+  std::vector<std::string> recipients;
+  double score;
+  std::vector<std::string> incomplete;
+  Action action;
+  std::vector<Action> each;
+};
+
+TEST(Decide, RecipientsWithPoliciesOfTheirOwn) {
+  using enum Action;
+  const std::string tags = "tag@a.example", keeps = "x@keep.example", refuses = "x@sub.a.example",
+                    discards = "x@b.a.example", plain = "x@plain.example";
+  const TogetherCase rows[] = {
+      {"below all",
+       {tags, keeps, refuses, discards, plain},
+       4,
+       {},
+       accept,
+       {accept, accept, accept, accept, accept}},
+      {"each his own",
+       {tags, keeps, refuses, discards, plain},
+       6,
+       {},
+       discard,
+       {tag, quarantine, reject, discard, tag}},
+      {"a refusal that cannot be said is a quarantine", {tags, refuses}, 6, {}, quarantine, {tag, reject}},
+      {"all refuse", {refuses, refuses}, 6, {}, reject, {reject, reject}},
+      {"who is refused need not be thrown away", {refuses, discards}, 6, {}, reject, {reject, discard}},
+      {"all throw away", {discards}, 6, {}, discard, {discard}},
+      {"thrown away before refused", {discards}, 20, {}, discard, {discard}},
+      {"the strictest common reject", {refuses, plain, keeps}, 15, {}, reject, {reject, reject, reject}},
+      {"one lets it in", {refuses, plain, tags}, 15, {}, quarantine, {reject, reject, tag}},
+      {"what might have been averted is put off",
+       {refuses, discards},
+       6,
+       {"arc: timed_out"},
+       defer,
+       {defer, defer}},
+      {"not where somebody gets it", {refuses, plain}, 6, {"arc: timed_out"}, quarantine, {defer, tag}},
+  };
+  const Policy policy = with_profiles();
+  for (const TogetherCase& row : rows) {
+    SCOPED_TRACE(row.name);
+    Findings findings;
+    findings.found = {{"A", row.score, ""}};
+    findings.incomplete = row.incomplete;
+    const Verdict verdict = decide(Stage::data, std::move(findings), policy, row.recipients);
+    EXPECT_EQ(verdict.action, row.action) << to_string(verdict.action);
+    EXPECT_EQ(verdict.refusal.code != 0, row.action == reject || row.action == defer);
+    ASSERT_EQ(verdict.dispositions.size(), row.recipients.size());
+    for (std::size_t i = 0; i < row.each.size(); ++i) {
+      EXPECT_EQ(verdict.dispositions[i].recipient, row.recipients[i]);
+      EXPECT_EQ(to_string(verdict.dispositions[i].action), to_string(row.each[i])) << row.recipients[i];
+    }
+  }
+}
+
+TEST(Decide, BeforeTheDataNobodyIsRefusedForARecipientHeDoesNotName) {
+  const Policy policy = with_profiles();
+  const std::vector<std::string> tags = {"x@plain.example", "tag@a.example"},
+                                 refuses = {"tag@a.example", "x@sub.a.example"};
+  const auto at = [&](Stage stage, double score, const std::vector<std::string>& recipients) {
+    Findings findings;
+    findings.found = {{"A", score, ""}};
+    return decide(stage, std::move(findings), policy, recipients).action;
+  };
+  EXPECT_EQ(at(Stage::connect, 49, {}), Action::accept);
+  EXPECT_EQ(at(Stage::mail, 50, {}), Action::reject);
+  EXPECT_EQ(at(Stage::rcpt, 49, tags), Action::accept) << "the last one counts";
+  EXPECT_EQ(at(Stage::rcpt, 6, refuses), Action::reject);
+}
+
+TEST(Decide, DiscardIsNothingThatHappensByItself) {
+  for (const double score : {15.0, 100.0, 1000.0}) {
+    Findings findings;
+    findings.found = {{"A", score, ""}};
+    EXPECT_EQ(decide(Stage::data, std::move(findings), {}).action, Action::reject);
+  }
+  Policy policy;
+  policy.discard_score = 12;
+  Findings demanded = demanding(Action::reject, 13);
+  EXPECT_EQ(decide(Stage::data, std::move(demanded), policy).action, Action::reject)
+      << "the sender's domain wants it known";
+  Findings loop;
+  loop.found = {{"MAIL_LOOP", 0, "101"}, {"A", 100, ""}};
+  EXPECT_EQ(decide(Stage::data, std::move(loop), policy).action, Action::reject);
+  Findings early;
+  early.found = {{"A", 13, ""}};
+  EXPECT_EQ(decide(Stage::rcpt, std::move(early), policy).action, Action::accept);
+}
+
+TEST(Verdict, DispositionsStandBehindTheRestOfTheJson) {
+  Verdict verdict;
+  verdict.action = Action::quarantine;
+  const std::string before = to_json(verdict);
+  verdict.dispositions = {{.recipient = "a@b.example",
+                           .profile = "p",
+                           .action = Action::discard,
+                           .required = 5,
+                           .reason = "r",
+                           .refusal = {}}};
+  EXPECT_EQ(
+      to_json(verdict),
+      before.substr(0, before.size() - 1) +
+          R"(,"dispositions":[{"recipient":"a@b.example","profile":"p","action":"discard","required":5,"reason":"r"}]})");
 }
 
 }  // namespace
