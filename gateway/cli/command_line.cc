@@ -44,6 +44,7 @@ int run(int argc, const char* const* argv) {
   add_mailbox(app, chosen);
   add_account(app, chosen);
   add_queue(app, chosen);
+  add_quarantine(app, chosen);
   add_explain(app, chosen);
   add_status(app, chosen);
   add_reload(app, chosen);

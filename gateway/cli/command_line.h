@@ -30,6 +30,7 @@ void add_dkim(CLI::App& app, Action& chosen);
 void add_mailbox(CLI::App& app, Action& chosen);
 void add_account(CLI::App& app, Action& chosen);
 void add_queue(CLI::App& app, Action& chosen);
+void add_quarantine(CLI::App& app, Action& chosen);
 void add_explain(CLI::App& app, Action& chosen);
 void add_status(CLI::App& app, Action& chosen);
 void add_reload(CLI::App& app, Action& chosen);

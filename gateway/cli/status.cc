@@ -40,6 +40,12 @@ std::uint64_t octets_of(const Json& object, const char* key) {
   return static_cast<std::uint64_t>(number_of(object, key));
 }
 
+void print_quarantine(const Json& quarantine) {
+  if (!quarantine.is_object() || number_of(quarantine, "entries") == 0) return;
+  line("Quarantine", fmt::format("{} entries, {}", number_of(quarantine, "entries"),
+                                 human_octets(octets_of(quarantine, "octets"))));
+}
+
 void print_store(const Json& store) {
   line("Store", fmt::format("{}, {} on disk, {} free", text_of(store, "path"),
                             human_octets(octets_of(store, "disk_octets")),
@@ -113,6 +119,7 @@ void print_running(const Json& status) {
   }
   print_ledger(member_of(status, "ledger"));
   print_queue(member_of(status, "queue"));
+  print_quarantine(member_of(status, "quarantine"));
   print_store(member_of(status, "store"));
   print_cores(member_of(status, "cores"));
   print_certificates(member_of(status, "certificates"));

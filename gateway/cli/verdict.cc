@@ -23,6 +23,15 @@ void print_findings(const Json& findings) {
   print("\n" + table.text());
 }
 
+/// What each recipient's policy wants, where there are profiles.
+void print_dispositions(const Json& dispositions) {
+  for (const Json& one : dispositions) {
+    const std::string profile = text_of(one, "profile");
+    print(fmt::format("For         <{}>: {}{}\n", printable(text_of(one, "recipient")),
+                      text_of(one, "action"), profile.empty() ? "" : ", profile " + printable(profile)));
+  }
+}
+
 void print_facts(const Json& facts) {
   if (!facts.is_array() || facts.empty()) return;
   Table table({{.title = "ASKED"}, {.title = "ABOUT"}, {.title = "ANSWER"}, {.title = "RECORDS"}});
@@ -49,6 +58,7 @@ void print_verdict(const Json& verdict) {
                       printable(text_of(refusal, "text"))));
   for (const Json& missing : member_of(verdict, "incomplete"))
     if (missing.is_string()) print(fmt::format("Not known   {}\n", printable(missing.get<std::string>())));
+  print_dispositions(member_of(verdict, "dispositions"));
   print_findings(member_of(verdict, "findings"));
   print_facts(member_of(verdict, "facts"));
 }

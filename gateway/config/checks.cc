@@ -173,6 +173,7 @@ void check(Config& config, const Places& places, Report& report) {
   Checks(config, places, report).run();
   check_relaying(config, places, report);
   check_accounts(config, places, report);
+  check_profiles(config, places, report);
 }
 
 }  // namespace postern::config

@@ -16,4 +16,7 @@ void check_relaying(Config& config, const Places& places, Report& report);
 /// exists.
 void check_accounts(Config& config, const Places& places, Report& report);
 
+/// The profiles of [filter]: what they do not set is filled in from there; scores in order, each recipient once.
+void check_profiles(Config& config, const Places& places, Report& report);
+
 }  // namespace postern::config

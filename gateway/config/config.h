@@ -28,6 +28,8 @@ struct StoreConfig {
   std::uint64_t free_octets_min = 256ULL << 20;  ///< below: MAIL answers 452 4.3.1
   std::uint64_t refusals_octets_max = 64ULL << 20;
   std::uint32_t refusals_days_max = 30, dmarc_days_max = 30, dmarc_rows_per_day_max = 100'000;
+  std::uint64_t quarantine_octets_max = 4ULL << 30;
+  std::uint32_t quarantine_days_max = 30;
   friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
 
@@ -257,6 +259,16 @@ struct BayesConfig {
   friend bool operator==(const BayesConfig&, const BayesConfig&) = default;
 };
 
+/// [[filter.profile]]
+struct ProfileConfig {
+  std::string name;
+  std::vector<std::string> recipients;  ///< addresses, "@domain", "@.domain"
+  /// Those of [filter] where the manifest does not say.
+  double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0, discard_score = 0;
+  std::string quarantine = "auto", subject_tag;
+  friend bool operator==(const ProfileConfig&, const ProfileConfig&) = default;
+};
+
 struct FilterConfig {
   bool enabled = true;
   double reject_score = 15.0, quarantine_score = 10.0, tag_score = 5.0;
@@ -266,6 +278,10 @@ struct FilterConfig {
   bool allow_unauthenticated = false;
   bool defer_incomplete = false;
   std::uint32_t received_hops_max = 100;
+  double discard_score = 0;         ///< 0: never
+  std::string quarantine = "auto";  ///< auto | junk | store
+  std::string subject_tag;          ///< empty: Subject stays as it is
+  std::vector<ProfileConfig> profiles;
   IncompleteConfig incomplete;
   GreylistConfig greylist;
   LocalList allow, block;  ///< [filter.allow], [filter.block]

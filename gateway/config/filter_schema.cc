@@ -5,6 +5,7 @@ namespace postern::config {
 namespace {
 
 constexpr std::string_view kDispositions[] = {"accept", "none", "quarantine", "reject"};
+constexpr std::string_view kQuarantine[] = {"auto", "junk", "store"};
 constexpr std::string_view kScoreOrRefuse[] = {"score", "refuse"};
 
 constexpr Key kFilter[] = {
@@ -15,6 +16,17 @@ constexpr Key kFilter[] = {
     {"reject_score", slot<&FilterConfig::reject_score>, scores(), "From here on a message is refused."},
     {"quarantine_score", slot<&FilterConfig::quarantine_score>, scores(),
      "From here on it goes into quarantine, or into Junk where the account has a mailbox."},
+    {"quarantine", slot<&FilterConfig::quarantine>, one_of(kQuarantine),
+     "Where that is: \"auto\", as said; \"junk\", never the quarantine: who has no mailbox here gets it "
+     "marked; \"store\", always "
+     "the quarantine."},
+    {"discard_score", slot<&FilterConfig::discard_score>, range(0, 1000),
+     "From here on a message is accepted with 250 and thrown away, and neither sender nor recipient hears of "
+     "it; the ledger counts "
+     "it. 0: never."},
+    {"subject_tag", slot<&FilterConfig::subject_tag>, optional(Shape::text),
+     "Put in front of Subject of what is marked, such as \"[SPAM]\"; it breaks DKIM signatures. Empty: "
+     "Subject stays as it is."},
     {"tag_score", slot<&FilterConfig::tag_score>, scores(), "From here on it is marked in its header."},
     {"blocklist_reject_score", slot<&FilterConfig::blocklist_reject_score>, scores(),
      "Sum of the scores of [[blocklist]]s from which they refuse recipients by themselves (554 5.7.1), the "
@@ -40,6 +52,27 @@ constexpr Key kFilter[] = {
      "[filter.incomplete] says otherwise by check."},
     {"received_hops_max", slot<&FilterConfig::received_hops_max>, range(1, 10'000),
      "Received fields beyond which a message is in a loop (RFC 5321 §6.3)."},
+};
+
+constexpr Key kProfile[] = {
+    {"name", slot<&ProfileConfig::name>, required(Shape::text), "For the decision record."},
+    {"recipients",
+     slot<&ProfileConfig::recipients>,
+     {.shape = Shape::recipient_entry, .required = true},
+     "Whose mail it is for: an address, \"@domain\" or \"@.domain\" (everything below it); the most specific "
+     "entry of all profiles "
+     "holds."},
+    {"tag_score", slot<&ProfileConfig::tag_score>, scores(),
+     "As in [filter], which holds where it is not set."},
+    {"quarantine_score", slot<&ProfileConfig::quarantine_score>, scores(), "Likewise."},
+    {"reject_score", slot<&ProfileConfig::reject_score>, scores(),
+     "Likewise. A message that is for others as well is refused only if all of them refuse it; else it goes "
+     "into the quarantine for "
+     "those who do."},
+    {"discard_score", slot<&ProfileConfig::discard_score>, range(0, 1000), "Likewise."},
+    {"quarantine", slot<&ProfileConfig::quarantine>, one_of(kQuarantine),
+     "Likewise: \"auto\", \"junk\" or \"store\"."},
+    {"subject_tag", slot<&ProfileConfig::subject_tag>, optional(Shape::text), "Likewise."},
 };
 
 constexpr Key kOverride[] = {
@@ -218,6 +251,15 @@ constexpr Key kLocalList[] = {
     {"recipient_files", slot<&LocalList::recipient_files>, shaped(Shape::file), "Files with recipients."},
 };
 
+constexpr Section kProfiles = {
+    .name = "filter.profile",
+    .doc = "Other thresholds for some recipients.",
+    .keys = kProfile,
+    .repeated = true,
+    .count = [](const Config& config) { return config.filter.profiles.size(); },
+    .at = [](Config& config, std::size_t index) -> void* { return &config.filter.profiles[index]; },
+    .append = [](Config& config) -> void* { return &config.filter.profiles.emplace_back(); }};
+
 constexpr Section kOverrides = {
     .name = "filter.authentication.override",
     .doc = "Mail that says it is from one domain and fails DMARC.",
@@ -244,6 +286,7 @@ constexpr Section kForwarders = {
 
 constexpr Section kSections[] = {
     one<&Config::filter>("filter", kFilter, "From the score of a message to what becomes of it."),
+    kProfiles,
     one<&Config::filter, &FilterConfig::incomplete>(
         "filter.incomplete", kIncomplete,
         "What becomes of a message that a check could not judge, and that would come in: \"ignore\", \"tag\" "

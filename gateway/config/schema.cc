@@ -77,6 +77,10 @@ constexpr Key kStore[] = {
      "Why messages were refused at the end of their data is kept for `explain`, as far as it fits in here; "
      "the oldest go first."},
     {"refusals_days_max", slot<&StoreConfig::refusals_days_max>, range(1, 3650), "And so long at most."},
+    {"quarantine_octets_max", slot<&StoreConfig::quarantine_octets_max>, octets(0),
+     "The quarantine keeps messages as far as they fit in here, each recipient's copy counted; the oldest go "
+     "first."},
+    {"quarantine_days_max", slot<&StoreConfig::quarantine_days_max>, range(1, 3650), "And so long at most."},
     {"dmarc_days_max", slot<&StoreConfig::dmarc_days_max>, range(1, 3650),
      "Days for which the counters of DMARC aggregate reports are kept."},
     {"dmarc_rows_per_day_max", slot<&StoreConfig::dmarc_rows_per_day_max>, range(1, 10'000'000),

@@ -275,6 +275,10 @@ reactor::Task<admin::Response> Api::handle(const admin::Request& request) {
     Response response = co_await queue(request);
     co_return response;
   }
+  if (services_.quarantine != nullptr && is_quarantine_route(request.path)) {
+    Response response = co_await quarantine(request);
+    co_return response;
+  }
   auto found = find_route(request);
   if (!found) co_return std::move(found.error());
   const Route& route = **found;
@@ -315,6 +319,14 @@ reactor::Task<admin::Response> Api::handle(const admin::Request& request) {
 reactor::Task<admin::Response> Api::queue(const admin::Request& request) {
   Response response;
   auto work = [this, &request, &response] { response = queue_route(*services_.queue, request); };
+  const auto ran = co_await services_.workers.run(std::move(work));
+  if (!ran) co_return admin::error_response(503, "too many requests at once");
+  co_return response;
+}
+
+reactor::Task<admin::Response> Api::quarantine(const admin::Request& request) {
+  Response response;
+  auto work = [this, &request, &response] { response = quarantine_route(*services_.quarantine, request); };
   const auto ran = co_await services_.workers.run(std::move(work));
   if (!ran) co_return admin::error_response(503, "too many requests at once");
   co_return response;

@@ -7,6 +7,7 @@
 
 #include "gateway/admin/server.h"
 #include "gateway/config/config.h"
+#include "gateway/control/quarantine.h"
 #include "gateway/delivery/runner/desk.h"
 #include "gateway/pipeline/pipeline.h"
 #include "gateway/pipeline/snapshot.h"
@@ -32,6 +33,7 @@ struct ApiServices {
   std::function<std::string()> status;           ///< JSON; quick, any thread
   std::function<ReloadOutcome()> reload;         ///< blocks; any thread
   delivery::QueueDesk* queue = nullptr;          ///< null: the queue's routes are not there
+  QuarantineDesk* quarantine = nullptr;          ///< likewise
 };
 
 /// The control socket's routes; gateway/control/README.md lists them. A reactor's thread.
@@ -51,6 +53,7 @@ class Api {
  private:
   reactor::Task<admin::Response> scan(const admin::Request& request);
   reactor::Task<admin::Response> queue(const admin::Request& request);
+  reactor::Task<admin::Response> quarantine(const admin::Request& request);
 
   ApiServices services_;
   std::atomic<bool> verifying_{false};

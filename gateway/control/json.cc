@@ -116,7 +116,8 @@ Json to_json(const storage::Ledger& ledger, std::uint64_t waiting) {
             {"bounced", ledger.bounced},
             {"quarantined", ledger.quarantined},
             {"expired", ledger.expired},
-            {"dropped", ledger.dropped}}},
+            {"dropped", ledger.dropped},
+            {"discarded", ledger.discarded}}},
           {"balanced", imbalance(ledger, waiting) == 0}};
 }
 

@@ -4,12 +4,13 @@
 #include <memory>
 #include <optional>
 #include <tuple>
-#include <unordered_set>
 #include <utility>
 
 #include "filters/judge.h"
+#include "filters/message/header_text.h"
 #include "gateway/pipeline/aggregate.h"
 #include "gateway/pipeline/classification.h"
+#include "gateway/pipeline/parcels.h"
 #include "gateway/pipeline/record.h"
 #include "gateway/pipeline/relays.h"
 #include "gateway/pipeline/replies.h"
@@ -62,8 +63,11 @@ class Acceptance {
   reactor::Task<bool> analyse();
   reactor::Task<smtp::Reply> store();
   storage::Transaction entry();
+  storage::Transaction copy_for(const Parcel* parcel, storage::MessageId id) const;
+  void fill(storage::Transaction& entry, const Parcel& parcel, std::size_t return_path_octets) const;
+  std::string header_text(std::string_view name) const;
+  filters::Verdict refusal_for(std::size_t recipient) const;
   void keep_refusal();
-  void add_deliveries(storage::Transaction& entry) const;
   bool note_full_mailboxes();
   void sign();
   std::string with_signature(const TracedMessage& traced) const;
@@ -81,6 +85,7 @@ class Acceptance {
   std::optional<filters::Verdict> verdict_;
   std::string signature_;   ///< DKIM-Signature fields of ours; empty: none
   std::vector<bool> full_;  ///< LMTP: recipients whose mailbox has no room; empty: none
+  Parcels parcels_;
 };
 
 reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
@@ -106,6 +111,9 @@ reactor::Task<std::vector<smtp::Decision>> Acceptance::run() {
   }
 
   if (note_full_mailboxes()) co_return finish(replies::over_quota(config_.over_quota == "refuse"), false);
+  parcels_ = parcels_of(mail_, *verdict_, policy(), full_);
+  // LMTP: everybody is refused or full, each for his own reason.
+  if (parcels_.empty()) co_return finish(replies::over_quota(config_.over_quota == "refuse"), false);
   const smtp::Reply reply = co_await store();
   co_return finish(reply, reply.positive());
 }
@@ -168,20 +176,6 @@ bool Acceptance::note_full_mailboxes() {
   return false;
 }
 
-/// Two addresses of one mailbox are one delivery.
-void Acceptance::add_deliveries(storage::Transaction& entry) const {
-  const bool junk = verdict_->action == filters::Action::quarantine;
-  const std::string folder(junk ? kJunkFolder : std::string_view("INBOX"));
-  std::unordered_set<std::string_view> seen;
-  entry.deliveries.reserve(mail_.addresses.size());
-  for (std::size_t i = 0; i < mail_.addresses.size(); ++i) {
-    const std::string& mailbox = mail_.addresses[i].mailbox;
-    if (mail_.addresses[i].relayed() || (!full_.empty() && full_[i])) continue;
-    if (mail_.addresses.size() > 1 && !seen.insert(mailbox).second) continue;
-    entry.deliveries.push_back({.mailbox = mailbox, .folder = folder});
-  }
-}
-
 /// So that explain() can say why, whoever asks with the id of the reply. The client does not wait for it.
 void Acceptance::keep_refusal() {
   const bool for_good =
@@ -195,24 +189,74 @@ void Acceptance::keep_refusal() {
                                .counted = std::move(counted)});
 }
 
+/// All parcels in one: the first with the message's own id, the others as its variants. So a 250 stands for all recipients or none.
 storage::Transaction Acceptance::entry() {
-  const bool judged = mail_.snapshot->policy.enabled && !mail_.own;
-  TracedMessage traced = put_trace_in_front(mail_.envelope, judged ? verdict() : nullptr, *analysis_,
-                                            config_.filter.authentication.received_spf);
+  const std::vector<Parcel>& parcels = parcels_.parcels;
+  storage::Transaction entry = copy_for(parcels.empty() ? nullptr : &parcels.front(), id_);
+  entry.discarded = parcels_.discarded;
+  entry.counted = counted_for_dmarc(mail_.envelope, *verdict_);
+  for (std::size_t i = 1; i < parcels.size(); ++i)
+    entry.variants.push_back(std::make_shared<const storage::Transaction>(
+        copy_for(&parcels[i], core_.ids.next(mail_.envelope.received_at))));
+  return entry;
+}
+
+/// Without a parcel: nobody gets it, and only why is kept.
+storage::Transaction Acceptance::copy_for(const Parcel* parcel, storage::MessageId id) const {
   storage::Transaction entry;
-  entry.id = id_;
+  entry.id = id;
   entry.received_at = mail_.envelope.received_at;
   entry.mail_from = mail_.envelope.mail_from;
+  entry.envelope = envelope_json(mail_, body_->size());
+  entry.record = decision_json(mail_, *verdict_);
+  if (parcel == nullptr) return entry;
+  const bool judged = mail_.snapshot->policy.enabled && !mail_.own;
+  const bool as_is = parcel->look.action == verdict_->action && parcel->look.required == verdict_->required;
+  std::optional<filters::Verdict> shown;
+  if (judged && !as_is) shown = shown_as(*verdict_, parcel->look);
+  const filters::Verdict* front = shown ? &*shown : verdict();
+  TracedMessage traced =
+      put_trace_in_front(mail_.envelope, judged ? front : nullptr, *analysis_,
+                         config_.filter.authentication.received_spf, parcel->look.subject_tag);
+  const std::size_t return_path_octets = traced.return_path_octets;
   entry.header = signature_.empty() ? std::move(traced.header) : with_signature(traced);
   entry.owner = body_;
   entry.body = traced.body;
-  entry.envelope = envelope_json(mail_, body_->size());
-  entry.record = decision_json(mail_, *verdict_);
-  entry.counted = counted_for_dmarc(mail_.envelope, *verdict_);
-  add_deliveries(entry);
-  entry.relays =
-      relays_of(mail_, *verdict_, entry.header.size() + entry.body.size(), traced.return_path_octets);
+  fill(entry, *parcel, return_path_octets);
   return entry;
+}
+
+void Acceptance::fill(storage::Transaction& entry, const Parcel& parcel,
+                      std::size_t return_path_octets) const {
+  entry.deliveries.reserve(parcel.mailboxes.size() + parcel.junk.size());
+  for (const std::size_t i : parcel.mailboxes)
+    entry.deliveries.push_back({.mailbox = mail_.addresses[i].mailbox});
+  for (const std::size_t i : parcel.junk)
+    entry.deliveries.push_back({.mailbox = mail_.addresses[i].mailbox, .folder = std::string(kJunkFolder)});
+  const std::uint64_t octets = entry.header.size() + entry.body.size();
+  entry.relays = relays_of(mail_, parcel.relayed, *verdict_, octets, return_path_octets);
+  if (parcel.quarantined.empty()) return;
+  const std::string from = header_text("From");
+  const std::string subject = header_text("Subject");
+  for (const std::size_t i : parcel.quarantined)
+    entry.quarantined.push_back(
+        quarantine_entry_of(mail_, i, *verdict_, from, subject, octets, return_path_octets));
+}
+
+/// The verdict as it is for one recipient.
+filters::Verdict Acceptance::refusal_for(std::size_t recipient) const {
+  const filters::Disposition& disposition = verdict_->dispositions[recipient];
+  filters::Verdict own;
+  own.action = disposition.action;
+  own.refusal = disposition.refusal;
+  own.reason = disposition.reason;
+  return own;
+}
+
+std::string Acceptance::header_text(std::string_view name) const {
+  const filters::HeaderField* field = analysis_->find(name);
+  filters::Oddities oddities;
+  return field == nullptr ? std::string() : filters::decode_header_text(field->value, oddities);
 }
 
 reactor::Task<smtp::Reply> Acceptance::store() {
@@ -220,8 +264,12 @@ reactor::Task<smtp::Reply> Acceptance::store() {
   Commit commit;
   storage::Transaction transaction = entry();
   std::vector<std::tuple<std::string, std::uint8_t, std::uint64_t>> outbound;
-  for (const storage::QueueEntry& relay : transaction.relays)
-    outbound.emplace_back(relay.destination, relay.priority, relay.due_ms);
+  const auto note = [&outbound](const std::vector<storage::QueueEntry>& relays) {
+    for (const storage::QueueEntry& relay : relays)
+      outbound.emplace_back(relay.destination, relay.priority, relay.due_ms);
+  };
+  note(transaction.relays);
+  for (const auto& variant : transaction.variants) note(variant->relays);
   const bool taken = core_.services.store.submit(std::move(transaction), commit);
   if (!taken) {
     core_.journal.degraded("store", "full");
@@ -257,6 +305,10 @@ std::vector<smtp::Decision> Acceptance::finish(const smtp::Reply& reply, bool st
   for (std::size_t i = 0; stored && i < full_.size(); ++i) {
     if (full_[i]) each[i].reply = replies::over_quota(config_.over_quota == "refuse");
   }
+  // Also where nobody got it: what is refused for good is not said to be full.
+  for (std::size_t i = 0; i < parcels_.ways.size(); ++i)
+    if (parcels_.ways[i] == Way::refused)
+      each[i].reply = replies::refusal(refusal_for(i), replies::Moment::data, id());
   return each;
 }
 

@@ -8,9 +8,6 @@
 
 namespace postern::pipeline {
 
-/// Where mail that is probably spam waits for its reader's judgement.
-inline constexpr std::string_view kJunkFolder = "Junk";
-
 /// From the final dot to the replies: analyses, judges, stores, and answers 250 only once the message is
 /// durable. One decision in SMTP, one for each recipient in LMTP (RFC 2033 §4.2).
 reactor::Task<std::vector<smtp::Decision>> accept_mail(Core& core, Mail mail);

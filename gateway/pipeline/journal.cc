@@ -10,8 +10,9 @@ namespace postern::pipeline {
 namespace {
 
 constexpr std::array<std::string_view, 6> kStages = {"connect", "mail", "rcpt", "analysis", "judge", "store"};
-constexpr std::array kActions = {filters::Action::accept, filters::Action::tag, filters::Action::quarantine,
-                                 filters::Action::defer, filters::Action::reject};
+constexpr std::array kActions = {filters::Action::accept,     filters::Action::tag,
+                                 filters::Action::quarantine, filters::Action::discard,
+                                 filters::Action::defer,      filters::Action::reject};
 constexpr std::string_view kOther = "other";
 
 std::vector<double> duration_bounds() {

@@ -5,6 +5,7 @@
 
 #include "filters/dns.h"
 #include "filters/idn.h"
+#include "filters/policy/profile.h"
 
 namespace postern::pipeline {
 namespace {
@@ -84,6 +85,26 @@ std::map<std::string, filters::Action, std::less<>> incomplete(const config::Inc
   return actions;
 }
 
+filters::Quarantine quarantine(std::string_view word) {
+  return word == "junk"    ? filters::Quarantine::junk
+         : word == "store" ? filters::Quarantine::store
+                           : filters::Quarantine::automatic;
+}
+
+void add_profiles(const std::vector<config::ProfileConfig>& from, filters::Policy& policy) {
+  for (const config::ProfileConfig& one : from) {
+    for (const std::string& recipient : one.recipients)
+      policy.profile_of.try_emplace(filters::profile_key(recipient), policy.profiles.size());
+    policy.profiles.push_back({.name = one.name,
+                               .reject_score = one.reject_score,
+                               .quarantine_score = one.quarantine_score,
+                               .tag_score = one.tag_score,
+                               .discard_score = one.discard_score,
+                               .quarantine = quarantine(one.quarantine),
+                               .subject_tag = one.subject_tag});
+  }
+}
+
 }  // namespace
 
 Greylist::Rules greylist_rules(const config::GreylistConfig& config) {
@@ -96,11 +117,16 @@ Greylist::Rules greylist_rules(const config::GreylistConfig& config) {
 filters::Policy make_policy(const config::FilterConfig& filter,
                             const std::vector<config::BlocklistConfig>& lists_asked, const LocalLists& lists,
                             std::shared_ptr<const filters::rules::RuleSet> rules) {
-  return {
+  filters::Policy policy{
       .enabled = filter.enabled,
       .reject_score = filter.reject_score,
       .quarantine_score = filter.quarantine_score,
       .tag_score = filter.tag_score,
+      .discard_score = filter.discard_score,
+      .quarantine = quarantine(filter.quarantine),
+      .subject_tag = filter.subject_tag,
+      .profiles = {},
+      .profile_of = {},
       .received_hops_max = filter.received_hops_max,
       .has_client_list = lists.has_clients(),
       .has_sender_list = lists.has_senders(),
@@ -127,6 +153,8 @@ filters::Policy make_policy(const config::FilterConfig& filter,
                 .certain_log_odds = filter.bayes.certain_log_odds,
                 .unsure_log_odds = filter.bayes.unsure_log_odds},
   };
+  add_profiles(filter.profiles, policy);
+  return policy;
 }
 
 }  // namespace postern::pipeline

@@ -134,6 +134,8 @@ void write_policy(JsonWriter& json, const filters::Policy& policy) {
   json.field("reject_score", policy.reject_score);
   json.field("quarantine_score", policy.quarantine_score);
   json.field("tag_score", policy.tag_score);
+  if (policy.discard_score > 0) json.field("discard_score", policy.discard_score);
+  if (!policy.profiles.empty()) json.field("profiles", policy.profiles.size());
   json.field("allow_score", policy.allow_score);
   json.field("block_score", policy.block_score);
   json.field("received_hops_max", policy.received_hops_max);

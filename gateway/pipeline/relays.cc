@@ -6,9 +6,7 @@
 #include <utility>
 
 namespace postern::pipeline {
-namespace {
-
-std::uint32_t flags_of(const Mail& mail, const filters::Verdict& verdict) {
+std::uint32_t relay_flags(const Mail& mail, const filters::Verdict& verdict) {
   const smtp::MailCommand& command = mail.transaction.mail;
   std::uint32_t flags = 0;
   if (command.smtputf8) flags |= storage::kSmtpUtf8;
@@ -22,7 +20,11 @@ std::uint32_t flags_of(const Mail& mail, const filters::Verdict& verdict) {
   return flags;
 }
 
-}  // namespace
+std::uint8_t relay_priority(const Mail& mail, std::uint32_t flags, std::uint64_t octets) {
+  const bool small =
+      octets <= mail.snapshot->config.queue.small_octets_max || (flags & storage::kReport) != 0;
+  return small ? 0 : 1;
+}
 
 bool may_report(const filters::Verdict& verdict) {
   if (verdict.action != filters::Action::accept) return false;
@@ -31,15 +33,15 @@ bool may_report(const filters::Verdict& verdict) {
   });
 }
 
-std::vector<storage::QueueEntry> relays_of(const Mail& mail, const filters::Verdict& verdict,
-                                           std::uint64_t octets, std::size_t return_path_octets) {
+std::vector<storage::QueueEntry> relays_of(const Mail& mail, std::span<const std::size_t> recipients,
+                                           const filters::Verdict& verdict, std::uint64_t octets,
+                                           std::size_t return_path_octets) {
   std::vector<storage::QueueEntry> entries;
   std::unordered_map<std::string_view, std::size_t> open;  // destination → the entry that still has room
   std::unordered_set<std::string_view> seen;
-  const std::uint32_t flags = flags_of(mail, verdict);
-  const bool small =
-      octets <= mail.snapshot->config.queue.small_octets_max || (flags & storage::kReport) != 0;
-  for (std::size_t i = 0; i < mail.addresses.size(); ++i) {
+  const std::uint32_t flags = relay_flags(mail, verdict);
+  const std::uint8_t priority = relay_priority(mail, flags, octets);
+  for (const std::size_t i : recipients) {
     const AcceptedAddress& address = mail.addresses[i];
     if (!address.relayed() || !seen.insert(address.mailbox).second) continue;
     const auto [place, fresh] = open.try_emplace(address.destination, entries.size());
@@ -51,7 +53,7 @@ std::vector<storage::QueueEntry> relays_of(const Mail& mail, const filters::Verd
                          .sender = mail.envelope.mail_from,
                          .envid = mail.transaction.mail.envid,
                          .flags = flags,
-                         .priority = static_cast<std::uint8_t>(small ? 0 : 1),
+                         .priority = priority,
                          .skip_octets = return_path_octets,
                          .due_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(now, 0))});
     }

@@ -256,8 +256,32 @@ std::string received_spf_field(const filters::Envelope& envelope, const filters:
   return out;
 }
 
+namespace {
+
+/// The field with the tag in front of its text; the text as it came, folded behind the tag where the line would be too long.
+void append_tagged_subject(std::string& out, std::string_view raw, std::string_view tag) {
+  const std::size_t colon = raw.find(':');
+  std::string_view rest = raw.substr(colon + 1);
+  const std::size_t text = rest.find_first_not_of(" \t");
+  const std::string_view shown = text == std::string_view::npos ? std::string_view() : rest.substr(text);
+  if (shown.starts_with(tag)) {
+    out.append(raw);
+    return;
+  }
+  out.append(raw.substr(0, colon + 1)).append(1, ' ').append(tag);
+  const std::size_t line = raw.find('\r');
+  if (std::min(line, raw.size()) + tag.size() + 1 > kLineOctets && text != std::string_view::npos &&
+      shown.front() != '\r')
+    out.append("\r\n");
+  if (!rest.starts_with(' ') && !rest.starts_with('\t') && !rest.starts_with('\r')) out.push_back(' ');
+  out.append(rest);
+}
+
+}  // namespace
+
 TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filters::Verdict* verdict,
-                                 const filters::Analysis& analysis, bool received_spf) {
+                                 const filters::Analysis& analysis, bool received_spf,
+                                 std::string_view subject_tag) {
   TracedMessage result{.body = analysis.message()};
   std::string& out = result.header;
   out.reserve(2 * kFrontOctetsExpected);
@@ -275,11 +299,15 @@ TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filter
   if (result.body.starts_with(' ') || result.body.starts_with('\t')) out.append(kContinuationNote);
 
   const std::string_view header = analysis.header();
-  std::size_t done = 0;  // of the message's own header: copied or taken out
+  const filters::HeaderField* subject = subject_tag.empty() ? nullptr : analysis.find("Subject");
+  if (!subject_tag.empty() && subject == nullptr) out.append("Subject: ").append(subject_tag).append("\r\n");
+  std::size_t done = 0;  // of the message's own header: copied, changed or taken out
   for (const filters::HeaderField& field : analysis.fields()) {
-    if (!is_forged(field, envelope.receiving_host)) continue;
+    const bool tagged = &field == subject;
+    if (!tagged && !is_forged(field, envelope.receiving_host)) continue;
     const auto at = static_cast<std::size_t>(field.raw.data() - header.data());
     out.append(header.substr(done, at - done));
+    if (tagged) append_tagged_subject(out, field.raw, subject_tag);
     done = at + field.raw.size();
   }
   if (done > 0) {

@@ -21,9 +21,11 @@ struct TracedMessage {
 /// Puts in front: Return-Path (this is final delivery: RFC 5321 §4.4), the X-Spam fields when there is a
 /// verdict, Authentication-Results when something was evaluated, Received-SPF where it is wanted, Received. Takes out of the message what would pass for ours: Return-Path, X-Spam-…, X-Spamd-…,
 /// X-Postern-…, and Authentication-Results that bear our name (RFC 8601 §5). Every other octet stays as it
-/// came; where nothing is taken out, nothing is copied. `verdict` is null when nothing was judged.
+/// came; where nothing is taken out, nothing is copied. `verdict` is null when nothing was judged. `subject_tag`, not empty: stands
+/// in front of what the first Subject says, unless it does already.
 TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filters::Verdict* verdict,
-                                 const filters::Analysis& analysis, bool received_spf = false);
+                                 const filters::Analysis& analysis, bool received_spf = false,
+                                 std::string_view subject_tag = {});
 
 /// Received-SPF (RFC 7208 §9.1) with its CRLF; "" where SPF was not evaluated.
 std::string received_spf_field(const filters::Envelope& envelope, const filters::Verdict& verdict);

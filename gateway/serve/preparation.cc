@@ -84,6 +84,8 @@ storage::Options store_options(const config::StoreConfig& config) {
   options.free_octets_min = config.free_octets_min;
   options.refusals_octets_max = config.refusals_octets_max;
   options.refusals_age_max = std::chrono::days(config.refusals_days_max);
+  options.quarantine_octets_max = config.quarantine_octets_max;
+  options.quarantine_age_max = std::chrono::days(config.quarantine_days_max);
   options.count_days_max = config.dmarc_days_max;
   options.count_rows_per_day_max = config.dmarc_rows_per_day_max;
   return options;

@@ -82,6 +82,7 @@ class Program {
   std::optional<delivery::Board> board_;
   std::optional<delivery::Runners> runners_;
   std::optional<delivery::QueueDesk> queue_desk_;
+  std::optional<control::QuarantineDesk> quarantine_desk_;
   std::optional<reactor::Executor> workers_, control_workers_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::optional<BusyRatios> busy_;
@@ -186,6 +187,9 @@ std::expected<void, Failure> Program::make_cores() {
                                    .board = &*board_,
                                    .snapshots = &*snapshots_,
                                    .kick = [this](const std::string& name) { runners_->kick(name); }});
+  quarantine_desk_.emplace(
+      *store_, classifier_.get(), [this] { return snapshots_->get()->config.hostname; },
+      [this](const std::string& name) { runners_->kick(name); });
   const pipeline::Services services{.store = *store_,
                                     .workers = *workers_,
                                     .logger = *logger_,
@@ -266,7 +270,8 @@ AdministrationServices Program::administration(pipeline::Pipeline& pipeline) {
                            .classifier = classifier_.get(),
                            .status = [this] { return control::dump(status_json(sources())) + "\n"; },
                            .reload = [this] { return reloader_->reload(); },
-                           .queue = &*queue_desk_};
+                           .queue = &*queue_desk_,
+                           .quarantine = &*quarantine_desk_};
   return {
       .control = std::move(api), .metrics = metrics_, .not_ready = [this] { return not_ready(sources()); }};
 }

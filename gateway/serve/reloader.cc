@@ -42,6 +42,9 @@ std::vector<std::string> restart_keys(const config::Config& running, const confi
   compare("store.free_octets_min", running.store.free_octets_min, next.store.free_octets_min);
   compare("store.refusals_octets_max", running.store.refusals_octets_max, next.store.refusals_octets_max);
   compare("store.refusals_days_max", running.store.refusals_days_max, next.store.refusals_days_max);
+  compare("store.quarantine_octets_max", running.store.quarantine_octets_max,
+          next.store.quarantine_octets_max);
+  compare("store.quarantine_days_max", running.store.quarantine_days_max, next.store.quarantine_days_max);
   compare("store.dmarc_days_max", running.store.dmarc_days_max, next.store.dmarc_days_max);
   compare("store.dmarc_rows_per_day_max", running.store.dmarc_rows_per_day_max,
           next.store.dmarc_rows_per_day_max);

@@ -98,6 +98,12 @@ Json queue_json(const StatusSources& sources) {
   return json;
 }
 
+Json quarantine_json(const StatusSources& sources) {
+  const storage::QuarantineTotals totals = sources.store.quarantine_totals();
+  return {{"entries", totals.entries}, {"octets", totals.octets},   {"released", totals.released},
+          {"deleted", totals.deleted}, {"expired", totals.expired}, {"evicted", totals.evicted}};
+}
+
 Json reload_json(const std::optional<Reloader::Last>& last) {
   if (!last) return nullptr;
   return {{"at", control::timestamp(last->at)},
@@ -151,6 +157,7 @@ control::Json status_json(const StatusSources& sources) {
       {"body_octets_max", sources.bodies.octets_max()},
       {"ledger", ledger_json(sources)},
       {"queue", queue_json(sources)},
+      {"quarantine", quarantine_json(sources)},
       {"store", std::move(store)},
       {"cores", cores_json(sources)},
       {"certificates", certificates_json(*snapshot)},

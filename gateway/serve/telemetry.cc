@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <limits>
+#include <utility>
 
 #include "gateway/control/json.h"
 #include "gateway/pipeline/record.h"
@@ -102,6 +103,14 @@ constexpr LedgerFigure kLedgerFigures[] = {
     {"delivered", &storage::Ledger::delivered}, {"relayed", &storage::Ledger::relayed},
     {"bounced", &storage::Ledger::bounced},     {"quarantined", &storage::Ledger::quarantined},
     {"expired", &storage::Ledger::expired},     {"dropped", &storage::Ledger::dropped},
+    {"discarded", &storage::Ledger::discarded},
+};
+
+constexpr std::pair<std::string_view, std::uint64_t storage::QuarantineTotals::*> kQuarantineEnds[] = {
+    {"released", &storage::QuarantineTotals::released},
+    {"deleted", &storage::QuarantineTotals::deleted},
+    {"expired", &storage::QuarantineTotals::expired},
+    {"evicted", &storage::QuarantineTotals::evicted},
 };
 
 double resident_octets() {
@@ -175,6 +184,14 @@ void register_store(metrics::Registry& registry, const storage::Store& store) {
                     [&store] { return static_cast<double>(store.queue_totals().recipients); });
   registry.callback("postern_queue_octets", "Octets of the messages of the outbound queue.", "gauge", {},
                     [&store] { return static_cast<double>(store.queue_totals().octets); });
+  registry.callback("postern_quarantine_entries", "Copies of messages in the quarantine.", "gauge", {},
+                    [&store] { return static_cast<double>(store.quarantine_totals().entries); });
+  registry.callback("postern_quarantine_octets", "Octets of these.", "gauge", {},
+                    [&store] { return static_cast<double>(store.quarantine_totals().octets); });
+  for (const auto& [end, member] : kQuarantineEnds)
+    registry.callback("postern_quarantine_left_total", "Copies that have left the quarantine, by how.",
+                      "counter", {{"end", std::string(end)}},
+                      [member, &store] { return static_cast<double>(store.quarantine_totals().*member); });
 }
 
 void register_process(metrics::Registry& registry, std::chrono::sys_seconds started_at) {

@@ -222,7 +222,7 @@ def status_running():
     check(status["running"] and status["state"] == "serving" and status["ready"], f"{status}")
     check(status["hostname"] == HOSTNAME and status["pid"] == server.process.pid and status["uptime_s"] >= 0, f"{status}")
     check(set(status["ledger"]) == {"opened", "open", "closed", "balanced"}, f"{status['ledger']}")
-    check(set(status["ledger"]["closed"]) == {"delivered", "relayed", "bounced", "quarantined", "expired", "dropped"}, f"{status['ledger']}")
+    check(set(status["ledger"]["closed"]) == {"delivered", "relayed", "bounced", "quarantined", "expired", "dropped", "discarded"}, f"{status['ledger']}")
     addresses = [listener["address"] for listener in status["listeners"]]
     check(addresses == [f"{server.address}:{server.ports['mx']}", "unix:" + server.ports["lmtp_unix"]], f"{addresses}")
     check(len(status["cores"]) == 1 and 0 <= status["cores"][0]["busy"] <= 1, f"{status['cores']}")

@@ -54,7 +54,8 @@ TEST(ConfigSchema, HasARowForEveryMember) {
       {"queue", member_count<QueueConfig>()},
       {"submission", member_count<SubmissionConfig>()},
       {"signing", member_count<SigningConfig>()},
-      {"filter", member_count<FilterConfig>() - 7},  // those that follow are sections
+      {"filter", member_count<FilterConfig>() - 8},  // those that follow are sections
+      {"filter.profile", member_count<ProfileConfig>()},
       {"filter.incomplete", member_count<IncompleteConfig>()},
       {"filter.greylist", member_count<GreylistConfig>()},
       {"filter.allow", member_count<LocalList>()},

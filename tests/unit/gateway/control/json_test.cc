@@ -55,7 +55,7 @@ TEST(LedgerJson, HasTheShapeThatScriptsRead) {
   const storage::Ledger ledger{.opened = 12, .delivered = 7, .bounced = 5};
   EXPECT_EQ(
       dump(to_json(ledger)),
-      R"({"opened":12,"open":0,"closed":{"delivered":7,"relayed":0,"bounced":5,"quarantined":0,"expired":0,"dropped":0},)"
+      R"({"opened":12,"open":0,"closed":{"delivered":7,"relayed":0,"bounced":5,"quarantined":0,"expired":0,"dropped":0,"discarded":0},)"
       R"("balanced":true})");
 }
 

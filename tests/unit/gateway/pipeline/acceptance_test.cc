@@ -156,6 +156,147 @@ TEST(Acceptance, TheScoreDecides) {
   }
 }
 
+/// alice marks at 5; bob keeps at 5; small refuses at 5; any.example throws away at 5. Known before the data is `score`; a NUL in the
+/// message adds one point.
+std::string with_profiles(double score) {
+  return std::string(kManifest) + fmt::format("[filter]\nblock_score = {}\nreject_score = 20\n", score) +
+         R"([filter.block]
+senders = ["@client.example"]
+[[filter.profile]]
+name = "marks"
+recipients = ["alice@test.example"]
+quarantine_score = 15
+subject_tag = "[SPAM]"
+[[filter.profile]]
+name = "keeps"
+recipients = ["bob@test.example"]
+quarantine_score = 5
+quarantine = "store"
+[[filter.profile]]
+name = "refuses"
+recipients = ["@.test.example", "small@test.example"]
+quarantine_score = 5
+reject_score = 5
+[[filter.profile]]
+name = "throws away"
+recipients = ["@any.example"]
+discard_score = 5
+)";
+}
+
+constexpr std::string_view kNul = "a\0b\r\n"sv;
+
+std::vector<storage::QuarantineEntry> quarantined(const House& house) {
+  std::vector<storage::QuarantineEntry> entries;
+  const auto rows = house.store().quarantine_rows({}, 100);
+  EXPECT_TRUE(rows);
+  if (rows)
+    for (const storage::QuarantineRow& row : *rows) entries.push_back(row.entry.value());
+  return entries;
+}
+
+TEST(Acceptance, EachRecipientGetsWhatHisProfileSays) {
+  House house({.manifest = with_profiles(4.5)});
+  const std::string message = message_text("offer", kNul);
+  const std::string reply = deliver(
+      house, {.recipients = {"small@test.example", "alice@test.example", "bob@test.example", "x@any.example"},
+              .message = message});
+  EXPECT_TRUE(reply.starts_with("250 2.0.0")) << reply;
+  const auto stored = house.messages("alice@test.example");
+  ASSERT_EQ(stored.size(), 1U);
+  EXPECT_EQ(field(stored[0], "Subject"), "[SPAM] offer");
+  EXPECT_EQ(field(stored[0], "X-Spam-Flag"), "YES");
+  EXPECT_TRUE(house.messages("bob@test.example").empty());
+  EXPECT_TRUE(house.messages("x@any.example").empty());
+  const auto kept = quarantined(house);
+  ASSERT_EQ(kept.size(), 2U) << "bob's, and what cannot be refused for small alone";
+  EXPECT_EQ(kept[0].recipient, "small@test.example");
+  EXPECT_EQ(kept[1].recipient, "bob@test.example");
+  EXPECT_EQ(kept[0].subject, "offer");
+  EXPECT_EQ(kept[0].score_millionths, 5'500'000);
+  const auto rows = house.store().quarantine_rows({}, 1);
+  const auto octets = house.store().message(rows->at(0).key.id);
+  ASSERT_TRUE(octets);
+  EXPECT_TRUE(octets->ends_with(message)) << "untouched";
+  EXPECT_EQ(field(*octets, "X-Spam-Flag"), "");
+  EXPECT_TRUE(field(*octets, "X-Spam-Status").starts_with("No, score=5.5"));
+  const storage::Ledger ledger = house.store().ledger();
+  EXPECT_EQ(ledger.opened, 4U);
+  EXPECT_EQ(ledger.delivered, 1U);
+  EXPECT_EQ(ledger.quarantined, 2U);
+  EXPECT_EQ(ledger.discarded, 1U);
+  EXPECT_EQ(house.store().verify()->problems, std::vector<std::string>());
+  EXPECT_EQ(house.events("message").at(0)["action"], "discard");
+  const auto record =
+      nlohmann::json::parse(house.store().record(*storage::MessageId::parse(id_of(reply))).value());
+  ASSERT_EQ(record["dispositions"].size(), 4U);
+  EXPECT_EQ(record["dispositions"][0]["action"], "reject");
+  EXPECT_EQ(record["dispositions"][1]["profile"], "marks");
+}
+
+TEST(Acceptance, WhatEverybodyRefusesIsRefused) {
+  House house({.manifest = with_profiles(4.5)});
+  const std::string reply = deliver(
+      house, {.recipients = {"small@test.example", "x@any.example"}, .message = message_text("offer", kNul)});
+  EXPECT_TRUE(reply.starts_with("554 5.7.1")) << reply;
+  EXPECT_TRUE(quarantined(house).empty());
+  EXPECT_EQ(house.store().ledger().opened, 0U);
+}
+
+TEST(Acceptance, WhatNobodyGetsIsInTheLedgerAndSaysWhy) {
+  House house({.manifest = with_profiles(4.5)});
+  const std::string reply =
+      deliver(house, {.recipients = {"x@any.example"}, .message = message_text("offer", kNul)});
+  EXPECT_TRUE(reply.starts_with("250 2.0.0")) << reply;
+  EXPECT_EQ(house.store().ledger().discarded, 1U);
+  EXPECT_TRUE(house.store().record(*storage::MessageId::parse(id_of(reply))));
+  EXPECT_TRUE(house.has_metric(R"(postern_messages_total{action="discard"} 1)"));
+  EXPECT_EQ(house.store().verify()->problems, std::vector<std::string>());
+}
+
+TEST(Acceptance, BelowTheirThresholdsProfilesChangeNothing) {
+  House house({.manifest = with_profiles(3.5)});
+  const std::string reply = deliver(
+      house, {.recipients = {"small@test.example", "alice@test.example", "bob@test.example", "x@any.example"},
+              .message = message_text("offer", kNul)});
+  EXPECT_TRUE(reply.starts_with("250 2.0.0")) << reply;
+  for (const std::string_view mailbox :
+       {"small@test.example", "alice@test.example", "bob@test.example", "x@any.example"}) {
+    const auto stored = house.messages(mailbox);
+    ASSERT_EQ(stored.size(), 1U) << mailbox;
+    EXPECT_EQ(field(stored[0], "Subject"), "offer");
+  }
+}
+
+TEST(Acceptance, TheMilderWordHoldsForTwoAddressesOfOneMailbox) {
+  House house({.manifest = std::string(kManifest) + R"([filter]
+block_score = 6
+[filter.block]
+senders = ["@client.example"]
+[[filter.profile]]
+name = "keeps"
+recipients = ["info@test.example"]
+quarantine_score = 5
+quarantine = "store"
+)"});
+  (void)deliver(house,
+                {.recipients = {"info@test.example", "alice@test.example"}, .message = message_text("x")});
+  EXPECT_EQ(house.messages("alice@test.example").size(), 1U);
+  EXPECT_TRUE(quarantined(house).empty());
+  EXPECT_EQ(house.store().ledger().opened, 1U);
+}
+
+TEST(Acceptance, InLmtpWhoRefusesSaysSoForHimself) {
+  House house({.manifest = with_profiles(4.5)});
+  const std::string reply = deliver(house, {.recipients = {"alice@test.example", "small@test.example"},
+                                            .message = message_text("x", kNul),
+                                            .client = {.listener = 1}});
+  EXPECT_TRUE(reply.starts_with("250 2.0.0")) << reply;
+  EXPECT_NE(reply.find("\r\n554 5.7.1 "), std::string::npos) << reply;
+  EXPECT_EQ(house.messages("alice@test.example").size(), 1U);
+  EXPECT_TRUE(quarantined(house).empty());
+}
+
 TEST(Acceptance, GtubeIsRefused) {
   House house;
   const std::string reply = deliver(house, {.message = message_text("gtube", kGtube)});

@@ -111,7 +111,7 @@ class House {
   }
 
   Pipeline& pipeline() { return *pipeline_; }
-  storage::Store& store() { return *store_; }
+  storage::Store& store() const { return *store_; }
   SnapshotHolder& snapshots() { return *snapshots_; }
   smtp::BodyBudget& budget() { return budget_; }
   const std::filesystem::path& folder() const { return folder_.path(); }

@@ -302,5 +302,39 @@ TEST(Front, AnAddressCannotHoldALineEnd) {
   EXPECT_TRUE(traced.header.starts_with("Return-Path: <\"a??X: y\"@client.example>\r\nReceived:"));
 }
 
+struct SubjectRow {
+  std::string_view name, message, stored;
+};
+
+TEST(Trace, ASubjectIsTaggedOnce) {
+  const std::string longer(70, 's');
+  const std::string long_message = "A: b\r\nSubject: " + longer + "\r\nC: d\r\n\r\nx";
+  const std::string long_stored = "A: b\r\nSubject: [SPAM]\r\n " + longer + "\r\nC: d\r\n\r\nx";
+  const SubjectRow rows[] = {
+      {"plain", "A: b\r\nSubject: offer\r\nC: d\r\n\r\nx", "A: b\r\nSubject: [SPAM] offer\r\nC: d\r\n\r\nx"},
+      {"first of two", "Subject: a\r\nSubject: b\r\n\r\n", "Subject: [SPAM] a\r\nSubject: b\r\n\r\n"},
+      {"without a blank", "subject:offer\r\n\r\n", "subject: [SPAM] offer\r\n\r\n"},
+      {"tagged already", "Subject: [SPAM] offer\r\n\r\n", "Subject: [SPAM] offer\r\n\r\n"},
+      {"empty", "Subject:\r\n\r\n", "Subject: [SPAM]\r\n\r\n"},
+      {"blank", "Subject: \r\n\r\n", "Subject: [SPAM] \r\n\r\n"},
+      {"folded", "Subject: a\r\n b\r\n\r\n", "Subject: [SPAM] a\r\n b\r\n\r\n"},
+      {"begins with the fold", "Subject:\r\n a\r\n\r\n", "Subject: [SPAM]\r\n a\r\n\r\n"},
+      {"too long for the line", long_message, long_stored},
+      {"beside what is forged", "X-Spam-Flag: NO\r\nSubject: a\r\n\r\nx", "Subject: [SPAM] a\r\n\r\nx"},
+  };
+  for (const SubjectRow& row : rows) {
+    SCOPED_TRACE(row.name);
+    const filters::Analysis analysis = filters::Analysis::of(row.message);
+    const TracedMessage traced = put_trace_in_front(envelope(), nullptr, analysis, false, "[SPAM]");
+    const std::string stored = traced.header + std::string(traced.body);
+    EXPECT_TRUE(stored.ends_with(row.stored)) << stored;
+    EXPECT_EQ(stored.find("[SPAM]"), stored.rfind("[SPAM]"));
+  }
+  const filters::Analysis none = filters::Analysis::of("A: b\r\n\r\nx");
+  const TracedMessage traced = put_trace_in_front(envelope(), nullptr, none, false, "[SPAM]");
+  EXPECT_TRUE(traced.header.ends_with("\r\nSubject: [SPAM]\r\n")) << traced.header;
+  EXPECT_EQ(traced.body, "A: b\r\n\r\nx");
+}
+
 }  // namespace
 }  // namespace postern::pipeline
