@@ -60,8 +60,11 @@ Look look_of(const Wish& wish, Way way) {
   return {.action = wish.action, .required = wish.required, .subject_tag = std::string(wish.subject_tag)};
 }
 
+/// One with that look that has room: the store takes so many entries of one message.
 Parcel& parcel_with(std::vector<Parcel>& parcels, Look look) {
-  const auto found = std::ranges::find(parcels, look, &Parcel::look);
+  const auto found = std::ranges::find_if(parcels, [&look](const Parcel& parcel) {
+    return parcel.look == look && parcel.quarantined.size() < storage::kQueuePartsMax;
+  });
   if (found != parcels.end()) return *found;
   return parcels.emplace_back(
       Parcel{.look = std::move(look), .mailboxes = {}, .junk = {}, .relayed = {}, .quarantined = {}});

@@ -271,7 +271,7 @@ void append_tagged_subject(std::string& out, std::string_view raw, std::string_v
   out.append(raw.substr(0, colon + 1)).append(1, ' ').append(tag);
   const std::size_t line = raw.find('\r');
   if (std::min(line, raw.size()) + tag.size() + 1 > kLineOctets && text != std::string_view::npos &&
-      shown.front() != '\r')
+      shown.front() != '\r' && shown.front() != '\n')
     out.append("\r\n");
   if (!rest.starts_with(' ') && !rest.starts_with('\t') && !rest.starts_with('\r')) out.push_back(' ');
   out.append(rest);
@@ -295,12 +295,12 @@ TracedMessage put_trace_in_front(const filters::Envelope& envelope, const filter
     if (received_spf) out.append(received_spf_field(envelope, *verdict));
   }
   out.append(received_field(envelope));
+  const filters::HeaderField* subject = subject_tag.empty() ? nullptr : analysis.find("Subject");
+  if (!subject_tag.empty() && subject == nullptr) out.append("Subject: ").append(subject_tag).append("\r\n");
   // A message that begins with a folded line would go on writing our last field.
   if (result.body.starts_with(' ') || result.body.starts_with('\t')) out.append(kContinuationNote);
 
   const std::string_view header = analysis.header();
-  const filters::HeaderField* subject = subject_tag.empty() ? nullptr : analysis.find("Subject");
-  if (!subject_tag.empty() && subject == nullptr) out.append("Subject: ").append(subject_tag).append("\r\n");
   std::size_t done = 0;  // of the message's own header: copied, changed or taken out
   for (const filters::HeaderField& field : analysis.fields()) {
     const bool tagged = &field == subject;

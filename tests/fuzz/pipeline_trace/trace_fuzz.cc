@@ -67,5 +67,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(octet >= 0x20 || line_end);
     check(octet != 0x7f);
   }
+
+  // A tag in Subject leaves every other field and the body as they are.
+  constexpr std::string_view kTag = "[SPAM]";
+  const pipeline::TracedMessage marked =
+      pipeline::put_trace_in_front(envelope, nullptr, analysis, false, kTag);
+  const std::string tagged = marked.header + std::string(marked.body);
+  check(tagged.ends_with(analysis.body()));
+  if (analysis.truncated()) return 0;
+  const filters::Analysis before = filters::Analysis::of(whole), after = filters::Analysis::of(tagged);
+  if (before.truncated() || after.truncated()) return 0;
+  const filters::HeaderField* subject = after.find("Subject");
+  check(subject != nullptr && filters::Analysis::unfolded(subject->value).starts_with(kTag));
+  check(after.fields().size() == before.fields().size() + (before.count("Subject") == 0 ? 1 : 0));
+  for (std::size_t i = 0, k = 0; i < before.fields().size(); ++i, ++k) {
+    if (before.count("Subject") == 0 && &after.fields()[k] == subject) ++k;
+    if (&after.fields()[k] != subject) check(after.fields()[k].raw == before.fields()[i].raw);
+  }
   return 0;
 }

@@ -334,6 +334,9 @@ TEST(Trace, ASubjectIsTaggedOnce) {
   const TracedMessage traced = put_trace_in_front(envelope(), nullptr, none, false, "[SPAM]");
   EXPECT_TRUE(traced.header.ends_with("\r\nSubject: [SPAM]\r\n")) << traced.header;
   EXPECT_EQ(traced.body, "A: b\r\n\r\nx");
+  const filters::Analysis folded = filters::Analysis::of(" more\r\nA: b\r\n\r\nx");
+  const TracedMessage noted = put_trace_in_front(envelope(), nullptr, folded, false, "[SPAM]");
+  EXPECT_NE(noted.header.find("\r\nSubject: [SPAM]\r\nX-Postern-Note: "), std::string::npos) << noted.header;
 }
 
 }  // namespace
