@@ -297,7 +297,7 @@ struct Config {
   std::uint32_t cores = 0;  ///< 0: all
   bool pin_cores = false;
   bool spread_evenly = false;  ///< new connections go to all cores alike, not to as few as the load needs
-  std::uint32_t workers = 2;  ///< worker threads
+  std::uint32_t workers = 2;   ///< worker threads
   std::string postmaster;  ///< where <Postmaster> and postmaster@ of each domain go; empty: the first account
   std::string over_quota = "defer";  ///< defer (452 4.2.2) | refuse (552 5.2.2), at RCPT
   StoreConfig store;
