@@ -8,7 +8,7 @@ POSTERN_BUILD_PACKAGES="clang-19 lld-19 llvm-19 libclang-rt-19-dev cmake ninja-b
 POSTERN_SHOW_PACKAGES="swaks libnet-ssleay-perl openssl curl python3 ca-certificates procps"
 # What tests and benches take on top: frameworks and peers.
 POSTERN_TEST_PACKAGES="dovecot-lmtpd libgtest-dev libgmock-dev libbenchmark-dev clang-format-19 postfix iproute2 python3-yaml nsd ldnsutils
-  python3-dkim"
+  python3-dkim valgrind"
 
 # postern_install PACKAGE…: as root, or through sudo where that works without a question. Services that come with packages
 # are not started: the tests run peers of their own, on addresses of their own.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "filters/bayes/walk.h"
 #include "filters/bayes/words.h"
@@ -72,9 +71,10 @@ void Walk::add_words(const Tag& tag, std::string_view text, std::size_t count, s
 void add_grams(FeatureSet& set, const Analysis& analysis, std::string& buffer) {
   buffer.clear();
   const auto append = [&buffer](std::string_view octets) {
-    for (const char c : octets) {
-      if (buffer.size() == Extractor::kGramOctetsMax) return;
-      if (c != '\r') buffer += c;
+    while (!octets.empty() && buffer.size() < Extractor::kGramOctetsMax) {
+      const std::size_t end = std::min(octets.find('\r'), octets.size());
+      buffer += octets.substr(0, std::min(end, Extractor::kGramOctetsMax - buffer.size()));
+      octets.remove_prefix(std::min(end + 1, octets.size()));
     }
   };
   for (const HeaderField& field : analysis.fields()) {
@@ -83,12 +83,7 @@ void add_grams(FeatureSet& set, const Analysis& analysis, std::string& buffer) {
   }
   append("\n");
   append(analysis.body());
-  set.begin_grams();
-  for (std::size_t at = 0; at + 4 <= buffer.size(); ++at) {
-    std::uint32_t octets = 0;
-    std::memcpy(&octets, buffer.data() + at, 4);
-    set.add_gram(octets);
-  }
+  set.add_grams(buffer);
 }
 
 void Extractor::run(const Analysis& analysis, const Content& content, std::span<const std::string> facts,

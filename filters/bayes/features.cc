@@ -1,6 +1,7 @@
 #include "filters/bayes/features.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace postern::filters::bayes {
 namespace {
@@ -106,14 +107,28 @@ void FeatureSet::end_name() {
   features_.name_ends_.push_back(static_cast<std::uint32_t>(features_.names_.size()));
 }
 
-void FeatureSet::begin_grams() {
-  begin_round(kPlacesMin * 2);
-}
-
-void FeatureSet::add_gram(std::uint32_t octets) {
-  if (features_.grams_.size() == Features::kGramsMax) return;
-  const Feature feature = feature_of(hasher_.number(gram_seed_, octets));
-  if (is_new(feature)) features_.grams_.push_back(feature);
+void FeatureSet::add_grams(std::string_view octets) {
+  constexpr std::size_t kPlaces = 2 * Features::kGramsMax;  // at most half of them are taken: no growing
+  begin_round(kPlaces);
+  const std::size_t runs = octets.size() < 4 ? 0 : std::min(octets.size() - 3, Features::kGramsMax);
+  features_.grams_.resize(runs);
+  std::uint64_t* const known = features_.known_.data();
+  Feature* const grams = features_.grams_.data();
+  std::size_t count = 0;
+  // Whether a run is new is anybody's guess, so nothing branches on it: a known one is written again where it stands, and the next
+  // gram overwrites it in the list.
+  for (std::size_t i = 0; i < runs; ++i) {
+    std::uint32_t run = 0;
+    std::memcpy(&run, octets.data() + i, sizeof run);
+    const Feature feature = feature_of(hasher_.number(gram_seed_, run));
+    const std::uint64_t wanted = entry(feature);
+    std::size_t at = feature % kPlaces;
+    while ((known[at] != wanted) & !is_empty(known[at])) at = (at + 1) % kPlaces;
+    grams[count] = feature;
+    count += known[at] != wanted ? 1 : 0;
+    known[at] = wanted;
+  }
+  features_.grams_.resize(count);
 }
 
 }  // namespace postern::filters::bayes

@@ -50,9 +50,8 @@ class FeatureSet {
   std::uint64_t add(std::string_view tag, std::uint64_t seed, std::string_view text);
   void add_pair(std::string_view tag, std::uint64_t first, std::uint64_t second, std::uint64_t distance,
                 std::string_view first_text, std::string_view second_text);
-  void add_gram(std::uint32_t octets);
-  /// Grams follow; no more tokens come.
-  void begin_grams();
+  /// Every run of four octets in the text, up to kGramsMax runs. Once, and no more tokens come afterwards.
+  void add_grams(std::string_view octets);
   const Hasher& hasher() const { return hasher_; }
   bool full() const { return features_.truncated_; }
 

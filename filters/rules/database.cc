@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <hs.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -32,14 +34,34 @@ std::string take_message(hs_compile_error_t* error) {
 class Scratch {
  public:
   ~Scratch() { (void)hs_free_scratch(scratch_); }
-  hs_scratch_t* for_database(const hs_database_t* database) {
+  /// The library checks all octets of a database whenever memory is asked for it, which takes longer than most scans: it is
+  /// asked once for each database.
+  hs_scratch_t* for_database(std::uint64_t number, const hs_database_t* database) {
+    if (std::ranges::find(known_, number) != known_.end()) return scratch_;
     if (hs_alloc_scratch(database, &scratch_) != HS_SUCCESS) return nullptr;
+    if (known_.size() < kKnownMax) {
+      known_.push_back(number);
+    } else {
+      known_[next_] = number;  // the memory stays large enough; one that is forgotten is only asked for again
+      next_ = (next_ + 1) % kKnownMax;
+    }
     return scratch_;
   }
 
  private:
+  static constexpr std::size_t kKnownMax =
+      64;  // several rule sets' worth: old ones live on until their messages are done
+
   hs_scratch_t* scratch_ = nullptr;
+  std::vector<std::uint64_t> known_;
+  std::size_t next_ = 0;
 };
+
+/// Never given twice, unlike addresses, and never 0.
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> last = 0;
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 Scratch& scratch_of_thread() {
   thread_local Scratch scratch;
@@ -79,6 +101,7 @@ std::expected<Database, Database::Failure> Database::compile(std::span<const Ent
     return std::unexpected(Failure{.entry = entry, .what = take_message(error)});
   }
   made.database_.reset(database);
+  made.number_ = next_number();
   return made;
 }
 
@@ -89,6 +112,7 @@ std::optional<Database> Database::restore(std::string_view serialized) {
   if (hs_deserialize_database(serialized.data(), serialized.size(), &database) != HS_SUCCESS)
     return std::nullopt;
   made.database_.reset(database);
+  made.number_ = next_number();
   return made;
 }
 
@@ -110,7 +134,7 @@ std::size_t Database::octets() const {
 
 bool Database::scan(std::string_view text, const Hit& hit) const {
   if (!database_ || text.empty()) return true;
-  hs_scratch_t* const scratch = scratch_of_thread().for_database(database_.get());
+  hs_scratch_t* const scratch = scratch_of_thread().for_database(number_, database_.get());
   if (scratch == nullptr) return false;
   text = text.substr(0, kTextOctetsMax);
   return hs_scan(database_.get(), text.data(), static_cast<unsigned>(text.size()), 0, scratch, on_match,

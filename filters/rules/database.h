@@ -54,6 +54,7 @@ class Database {
     void operator()(hs_database* database) const;
   };
   std::unique_ptr<hs_database, Free> database_;
+  std::uint64_t number_ = 0;  // tells databases apart for as long as the program runs
 };
 
 }  // namespace postern::filters::rules
