@@ -16,6 +16,9 @@ using log::Line;
 using storage::QueueFlag;
 
 constexpr unsigned kPlanRoundsMax = 8;
+/// A message up to this size is read together with its entry, in one visit to a worker. So much for each lane is
+/// outside of queue.memory_octets_max for a moment.
+constexpr std::uint64_t kReadTogetherOctetsMax = 64U << 10;
 
 std::uint64_t ms(std::uint32_t seconds) {
   return std::uint64_t{seconds} * 1000;
@@ -98,6 +101,7 @@ reactor::Task<void> Lane::fetch(Scheduler::Take take) {
   const auto ran = co_await runner_.services_.workers.run(std::move(work));
   if (ran && due) {
     runner_.scheduler_.fetched(destination_, take.priority, *due, utc_ms());
+    runner_.wake_for_lanes();
     co_return;
   }
   if (ran)
@@ -155,7 +159,8 @@ reactor::Task<void> Lane::carry(Scheduler::Take take) {
 /// Given up without a further attempt: what was known of it is the reason.
 reactor::Task<void> Lane::expire(Work& work, std::string reason) {
   Settlement settlement = give_up(work.due.key, work.entry, reason, utc_ms());
-  if (!settlement.expired.empty()) {  // the report returns the message, if it can still be read
+  if (!settlement.expired.empty() &&
+      !work.message) {  // the report returns the message, if it can still be read
     std::expected<std::string, storage::Error> message;
     auto read = [&] { message = runner_.services_.store.message(work.due.key.id); };
     const auto ran = co_await runner_.services_.workers.run(std::move(read));
@@ -185,7 +190,14 @@ void Lane::add_reports(const Work& work, const std::vector<RecipientResult>& res
 /// The entry as it is now. False: there is nothing to do for it, and it has been dealt with.
 reactor::Task<bool> Lane::load(Work& work) {
   std::expected<storage::QueueEntry, storage::Error> entry;
-  auto read = [&] { entry = runner_.services_.store.queue_entry(work.due.key); };
+  std::expected<std::string, storage::Error> message =
+      std::unexpected(storage::Error{.code = storage::Code::not_found, .context = {}});
+  auto read = [&] {
+    entry = runner_.services_.store.queue_entry(work.due.key);
+    const bool together = entry && entry->state == storage::QueueState::waiting &&
+                          entry->due_ms == work.due.due_ms && entry->octets <= kReadTogetherOctetsMax;
+    if (together) message = runner_.services_.store.message(work.due.key.id);
+  };
   const auto ran = co_await runner_.services_.workers.run(std::move(read));
   if (!ran || (!entry && entry.error().code != storage::Code::corrupt &&
                entry.error().code != storage::Code::not_found)) {
@@ -207,10 +219,13 @@ reactor::Task<bool> Lane::load(Work& work) {
   }
   work.entry = std::move(*entry);
   work.waiting = waiting_of(work.entry);
+  // Without it load_message() reads again, and says what is wrong.
+  if (message) work.message = std::make_shared<const std::string>(std::move(*message));
   co_return true;
 }
 
 reactor::Task<bool> Lane::load_message(Work& work) {
+  if (work.message) co_return true;
   std::expected<std::string, storage::Error> message;
   auto read = [&] { message = runner_.services_.store.message(work.due.key.id); };
   const auto ran = co_await runner_.services_.workers.run(std::move(read));
@@ -370,6 +385,7 @@ reactor::Task<void> Lane::conclude(Work& work, Attempt attempt) {
                                  patience_of(queue), retries_of(queue), now_ms, runner_.chance());
   if (attempt.talked) {
     runner_.scheduler_.succeeded(destination_);
+    runner_.wake_for_lanes();
     board.resume(destination_);
   } else {
     const std::uint64_t until = runner_.scheduler_.failed(destination_, now_ms, runner_.chance());

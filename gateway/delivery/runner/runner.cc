@@ -62,6 +62,11 @@ void Runner::wake_lane(std::string_view destination) {
   nap->cancel();
 }
 
+void Runner::wake_for_lanes() {
+  const auto start = scheduler_.next_start();
+  if (start && *start <= utc_ms()) wake();
+}
+
 void Runner::queued(const std::string& destination, std::uint8_t priority, std::uint64_t due_ms) {
   if (!scheduler_.note(destination, priority, due_ms)) {
     overfull_ = true;

@@ -77,6 +77,8 @@ class Runner {
   void configure();
   void wake();
   void wake_lane(std::string_view destination);
+  /// A destination has been allowed another lane, or there is more for it: the main loop sleeps until it hears.
+  void wake_for_lanes();
   double chance() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
   RunnerServices services_;
