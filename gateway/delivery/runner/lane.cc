@@ -83,6 +83,8 @@ reactor::Task<void> Lane::run() {
     if (take.kind == Scheduler::Take::Kind::fetch) {
       co_await fetch(take);
     } else if (take.kind == Scheduler::Take::Kind::entry) {
+      // Only now: what this lane takes is nothing for another one, which would open a connection for it.
+      runner_.wake_for_lanes();
       co_await carry(take);
     } else {
       const bool more = co_await linger();
@@ -101,7 +103,6 @@ reactor::Task<void> Lane::fetch(Scheduler::Take take) {
   const auto ran = co_await runner_.services_.workers.run(std::move(work));
   if (ran && due) {
     runner_.scheduler_.fetched(destination_, take.priority, *due, utc_ms());
-    runner_.wake_for_lanes();
     co_return;
   }
   if (ran)
@@ -385,7 +386,6 @@ reactor::Task<void> Lane::conclude(Work& work, Attempt attempt) {
                                  patience_of(queue), retries_of(queue), now_ms, runner_.chance());
   if (attempt.talked) {
     runner_.scheduler_.succeeded(destination_);
-    runner_.wake_for_lanes();
     board.resume(destination_);
   } else {
     const std::uint64_t until = runner_.scheduler_.failed(destination_, now_ms, runner_.chance());
